@@ -1,0 +1,104 @@
+//! `Event`: the events of all four aggregates, decoded from what the log stores.
+
+use cqrs_es::{Aggregate, DomainEvent};
+use serde::de::DeserializeOwned;
+
+use crate::game_server::GameServerEvent;
+use crate::game_server_config::GameServerConfigEvent;
+use crate::game_server_instance::InstanceEvent;
+use crate::upcast::{Upcasters, upcasters};
+use crate::worker::WorkerEvent;
+use crate::{GameServer, GameServerConfig, GameServerInstance, Worker};
+
+/// An event of any aggregate. Matches over it are exhaustive, so that a new event asks every
+/// reader for a decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Of a worker.
+    Worker(WorkerEvent),
+    /// Of a game server instance.
+    Instance(InstanceEvent),
+    /// Of a game server.
+    GameServer(GameServerEvent),
+    /// Of a game server config.
+    Config(GameServerConfigEvent),
+}
+
+/// A stored event that this version of the domain cannot read.
+#[derive(Debug, thiserror::Error)]
+pub enum EventError {
+    /// Nobody here owns that aggregate type.
+    #[error("unknown aggregate type {0:?}")]
+    UnknownAggregate(String),
+    /// The payload does not have the shape its type and version promise.
+    #[error("event {event_type} version {event_version} of {aggregate_type} is unreadable")]
+    Unreadable {
+        /// The aggregate type as stored.
+        aggregate_type: String,
+        /// The event type as stored.
+        event_type: String,
+        /// The event version as stored.
+        event_version: String,
+        /// What the decoder said.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+impl Event {
+    /// Decodes a stored event, upcasting old versions.
+    ///
+    /// # Errors
+    /// When the aggregate type is unknown or the payload unreadable: a log written by a newer
+    /// version, or damage. Never skip such an event silently.
+    pub fn decode(
+        aggregate_type: &str,
+        event_type: &str,
+        event_version: &str,
+        payload: &str,
+    ) -> Result<Self, EventError> {
+        let stored = Stored { aggregate_type, event_type, event_version, payload };
+        match aggregate_type {
+            Worker::TYPE => stored.decode().map(Self::Worker),
+            GameServerInstance::TYPE => stored.decode().map(Self::Instance),
+            GameServer::TYPE => stored.decode().map(Self::GameServer),
+            GameServerConfig::TYPE => stored.decode().map(Self::Config),
+            other => Err(EventError::UnknownAggregate(other.to_owned())),
+        }
+    }
+
+    /// The event's type, such as `WorkerRegistered`.
+    #[must_use]
+    pub fn event_type(&self) -> String {
+        match self {
+            Self::Worker(event) => event.event_type(),
+            Self::Instance(event) => event.event_type(),
+            Self::GameServer(event) => event.event_type(),
+            Self::Config(event) => event.event_type(),
+        }
+    }
+}
+
+struct Stored<'a> {
+    aggregate_type: &'a str,
+    event_type: &'a str,
+    event_version: &'a str,
+    payload: &'a str,
+}
+
+impl Stored<'_> {
+    fn decode<E: DeserializeOwned>(&self) -> Result<E, EventError> {
+        static UPCASTERS: std::sync::LazyLock<Upcasters> = std::sync::LazyLock::new(upcasters);
+        let decoded = match UPCASTERS.upcast(self.event_type, self.event_version, self.payload) {
+            Ok(None) => serde_json::from_str(self.payload),
+            Ok(Some(upcasted)) => serde_json::from_value(upcasted),
+            Err(error) => Err(error),
+        };
+        decoded.map_err(|source| EventError::Unreadable {
+            aggregate_type: self.aggregate_type.to_owned(),
+            event_type: self.event_type.to_owned(),
+            event_version: self.event_version.to_owned(),
+            source,
+        })
+    }
+}

@@ -1,0 +1,103 @@
+//! Statuses of workers and instances, and the one rule by which a report changes the current one.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Instant;
+
+/// The status of a worker or an instance, named as on the v1 wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum StatusType {
+    /// It exists; nothing was started yet.
+    Created,
+    /// It is being installed or started.
+    Initializing,
+    /// It runs.
+    Running,
+    /// It fell silent; only ManMan itself says so.
+    Lost,
+    /// It ended as asked.
+    Complete,
+    /// It ended unasked, or never came up.
+    Crashed,
+}
+
+impl StatusType {
+    /// Terminal statuses stay: a later report is recorded and changes nothing.
+    #[must_use]
+    pub const fn is_terminal(self) -> bool {
+        matches!(self, Self::Complete | Self::Crashed)
+    }
+
+    /// The word used on the v1 wire and in read models.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "CREATED",
+            Self::Initializing => "INITIALIZING",
+            Self::Running => "RUNNING",
+            Self::Lost => "LOST",
+            Self::Complete => "COMPLETE",
+            Self::Crashed => "CRASHED",
+        }
+    }
+}
+
+/// What a reporter said, on its own clock, and when it reached us, on ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusReport {
+    /// The status reported.
+    pub status: StatusType,
+    /// The reporter's clock.
+    pub as_of: Instant,
+    /// Our clock at receipt; an `as_of` beyond it is clamped to it.
+    pub received_at: Instant,
+}
+
+/// What became of a report. All reports are recorded; only a `Current` one changes the status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// It is the newest: the current status from here on.
+    Current,
+    /// A newer one (or one of the same instant) was already known.
+    Outdated,
+    /// The current status is terminal and stays.
+    AfterTerminal,
+}
+
+/// The status shown for an entity, and since when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CurrentStatus {
+    /// The status shown.
+    pub status: StatusType,
+    /// Strictly increasing per entity, so that a subscriber can order by it.
+    pub as_of: Instant,
+    /// The status to return to when a lost entity is heard of again.
+    pub before_loss: Option<StatusType>,
+}
+
+impl CurrentStatus {
+    /// Places a report against the status known so far: its standing and the instant it counts from
+    /// (the reporter's clock, clamped to the time of receipt).
+    #[must_use]
+    pub fn place(current: Option<&Self>, report: &StatusReport) -> (Standing, Instant) {
+        let as_of = report.as_of.min(report.received_at);
+        let standing = match current {
+            Some(current) if current.status.is_terminal() => Standing::AfterTerminal,
+            Some(current) if as_of <= current.as_of => Standing::Outdated,
+            Some(_) | None => Standing::Current,
+        };
+        (standing, as_of)
+    }
+
+    /// The first instant at or after `now` that still increases this entity's `as_of`: what we
+    /// observe ourselves must not be outdated by a reporter whose clock runs ahead of ours.
+    #[must_use]
+    pub fn next_as_of(current: Option<&Self>, now: Instant) -> Instant {
+        match current {
+            Some(current) => now.max(current.as_of + chrono::Duration::microseconds(1)),
+            None => now,
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Upcasters: old event versions stay readable for ever.
+//!
+//! A changed event shape gets a new `event_version` and one entry here that turns the stored JSON
+//! of the version before into the new one; its old JSON is kept as a sample that tests replay.
+
+use cqrs_es::persist::{EventUpcaster, SerializedEvent};
+use serde_json::Value;
+
+/// All upcasters of the domain, in the order in which they apply.
+pub struct Upcasters(Vec<Box<dyn EventUpcaster>>);
+
+/// The upcasters in force. None yet: every event is at its first version.
+#[must_use]
+pub fn upcasters() -> Upcasters {
+    Upcasters(Vec::new())
+}
+
+impl Upcasters {
+    /// Builds a set from single upcasters, oldest version first.
+    #[must_use]
+    pub fn new(upcasters: Vec<Box<dyn EventUpcaster>>) -> Self {
+        Self(upcasters)
+    }
+
+    /// The boxed upcasters, as `cqrs-es` wants them.
+    #[must_use]
+    pub fn into_inner(self) -> Vec<Box<dyn EventUpcaster>> {
+        self.0
+    }
+
+    /// The payload in its newest shape, or `None` when the stored text is that already.
+    ///
+    /// # Errors
+    /// When an upcaster applies and the payload is not JSON.
+    pub fn upcast(
+        &self,
+        event_type: &str,
+        event_version: &str,
+        payload: &str,
+    ) -> Result<Option<Value>, serde_json::Error> {
+        if !self.0.iter().any(|upcaster| upcaster.can_upcast(event_type, event_version)) {
+            return Ok(None);
+        }
+        let stored = SerializedEvent::new(
+            String::new(),
+            0,
+            String::new(),
+            event_type.to_owned(),
+            event_version.to_owned(),
+            serde_json::from_str(payload)?,
+            Value::Null,
+        );
+        let newest = self.0.iter().fold(stored, |event, upcaster| {
+            if upcaster.can_upcast(&event.event_type, &event.event_version) {
+                upcaster.upcast(event)
+            } else {
+                event
+            }
+        });
+        Ok(Some(newest.payload))
+    }
+}

@@ -57,7 +57,12 @@ impl Event {
         event_version: &str,
         payload: &str,
     ) -> Result<Self, EventError> {
-        let stored = Stored { aggregate_type, event_type, event_version, payload };
+        let stored = Stored {
+            aggregate_type,
+            event_type,
+            event_version,
+            payload,
+        };
         match aggregate_type {
             Worker::TYPE => stored.decode().map(Self::Worker),
             GameServerInstance::TYPE => stored.decode().map(Self::Instance),

@@ -10,12 +10,13 @@
 //! game_server/           the catalogue: a game, its command templates and their defaults
 //! game_server_config/    how one game server is started
 //!   command.rs   what one may ask            aggregate.rs  state, `decide`, `apply`
-//!   event.rs     what happened               tests.rs      given events, when command, then events or refusal
+//!   event.rs     what happened               refusal.rs    how it says no
+//!   tests.rs     given events, when command, then events or refusal
 //! claim.rs      rules over many aggregates (unique names, one default), held by the log
 //! event.rs      `Event`, all four event types behind one decoder
 //! ids.rs        id newtypes       status.rs  statuses and how a report changes the current one
 //! refusal.rs    how the domain says no
-//! upcast.rs     old event versions made readable
+//! text.rs       what text is let in      upcast.rs  old event versions made readable
 //! ```
 
 mod claim;
@@ -26,6 +27,7 @@ pub mod game_server_instance;
 mod ids;
 mod refusal;
 mod status;
+mod text;
 mod upcast;
 pub mod worker;
 

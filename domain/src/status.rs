@@ -78,6 +78,43 @@ pub struct CurrentStatus {
 }
 
 impl CurrentStatus {
+    /// A status that somebody observed.
+    #[must_use]
+    pub const fn observed(status: StatusType, as_of: Instant) -> Self {
+        Self {
+            status,
+            as_of,
+            before_loss: None,
+        }
+    }
+
+    /// LOST, remembering what was shown before.
+    #[must_use]
+    pub const fn lost(before: Option<&Self>, as_of: Instant) -> Self {
+        let before_loss = match before {
+            Some(before) => Some(before.status),
+            None => None,
+        };
+        Self {
+            status: StatusType::Lost,
+            as_of,
+            before_loss,
+        }
+    }
+
+    /// The status to show again after a loss. An entity lost before its first report is heard of
+    /// again only because it runs, so RUNNING, as in v1.
+    #[must_use]
+    pub fn after_loss(&self) -> StatusType {
+        self.before_loss.unwrap_or(StatusType::Running)
+    }
+
+    /// Whether the entity is held lost.
+    #[must_use]
+    pub const fn is_lost(&self) -> bool {
+        matches!(self.status, StatusType::Lost)
+    }
+
     /// Places a report against the status known so far: its standing and the instant it counts from
     /// (the reporter's clock, clamped to the time of receipt).
     #[must_use]

@@ -38,7 +38,11 @@ impl Upcasters {
         event_version: &str,
         payload: &str,
     ) -> Result<Option<Value>, serde_json::Error> {
-        if !self.0.iter().any(|upcaster| upcaster.can_upcast(event_type, event_version)) {
+        if !self
+            .0
+            .iter()
+            .any(|upcaster| upcaster.can_upcast(event_type, event_version))
+        {
             return Ok(None);
         }
         let stored = SerializedEvent::new(

@@ -1,0 +1,13 @@
+//! A game server config: how one game server is started.
+
+mod aggregate;
+mod command;
+mod event;
+mod refusal;
+#[cfg(test)]
+mod tests;
+
+pub use aggregate::{ConfigCommand, ConfigOption, ConfigSettings, GameServerConfig};
+pub use command::GameServerConfigCommand;
+pub use event::{GameServerConfigEvent, OptionType};
+pub use refusal::ConfigRefusal;

@@ -6,13 +6,13 @@ use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
 
-use crate::text::{has_control, has_nul};
+use crate::text::has_nul;
 use crate::{CurrentStatus, Instant, RequestId, Standing, StatusReport, StatusType, WorkerId};
 
-use super::command::{Outcome, Request, WorkerCommand};
+use super::command::WorkerCommand;
 use super::event::{Surface, WorkerClosedBy, WorkerEvent};
-use super::pending::{PendingRequest, RequestSummary};
 use super::refusal::WorkerRefusal;
+use super::requests::{PendingRequest, RequestSummary};
 
 /// A worker as its events tell it; without a registration it does not exist.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -180,22 +180,7 @@ impl Worker {
                 as_of: self.next_as_of(at),
             });
         }
-        events.extend(self.pending.iter().map(|(&request_id, pending)| {
-            match (pending.summary, by) {
-                (RequestSummary::Shutdown, WorkerClosedBy::Shutdown) => {
-                    WorkerEvent::RequestFulfilled {
-                        request_id,
-                        game_server_instance_id: None,
-                        resolved_at: at,
-                    }
-                }
-                _ => WorkerEvent::RequestFailed {
-                    request_id,
-                    reason: "the worker was closed".to_owned(),
-                    resolved_at: at,
-                },
-            }
-        }));
+        events.extend(self.outcomes_at_close(at, by));
         Ok(events)
     }
 
@@ -212,99 +197,11 @@ impl Worker {
         }])
     }
 
-    /// A pending request asked again is the same request. One that has its outcome already is not
-    /// remembered here; the command id in the log keeps a retry from asking twice.
-    fn request(
-        &self,
-        request_id: RequestId,
-        request: Request,
-        requested_at: Instant,
-        deadline: Instant,
-    ) -> Result<Vec<WorkerEvent>, WorkerRefusal> {
-        let registration = self.require_open()?;
-        if self.pending.contains_key(&request_id) {
-            return Ok(Vec::new());
-        }
-        Ok(vec![match request {
-            Request::Start {
-                game_server_config_id,
-            } => WorkerEvent::StartRequested {
-                request_id,
-                game_server_config_id,
-                requested_at,
-                deadline,
-            },
-            Request::Stop {
-                game_server_config_id,
-            } => WorkerEvent::StopRequested {
-                request_id,
-                game_server_config_id,
-                requested_at,
-                deadline,
-            },
-            Request::Stdin {
-                game_server_config_id,
-                game_server_instance_id,
-                words,
-            } => {
-                require_readable(&words, registration.surface)?;
-                WorkerEvent::StdinSent {
-                    request_id,
-                    game_server_config_id,
-                    game_server_instance_id,
-                    words,
-                    requested_at,
-                    deadline,
-                }
-            }
-            Request::Shutdown => WorkerEvent::ShutdownRequested {
-                request_id,
-                requested_at,
-                deadline,
-            },
-        }])
-    }
-
-    fn resolve(
-        &self,
-        request_id: RequestId,
-        outcome: Outcome,
-        resolved_at: Instant,
-    ) -> Result<Vec<WorkerEvent>, WorkerRefusal> {
-        self.require_registered()?;
-        if !self.pending.contains_key(&request_id) {
-            return Ok(Vec::new());
-        }
-        Ok(vec![match outcome {
-            Outcome::Fulfilled {
-                game_server_instance_id,
-            } => WorkerEvent::RequestFulfilled {
-                request_id,
-                game_server_instance_id,
-                resolved_at,
-            },
-            Outcome::Refused { reason } => WorkerEvent::RequestRefused {
-                request_id,
-                reason: require_storable(reason)?,
-                resolved_at,
-            },
-            Outcome::Failed { reason } => WorkerEvent::RequestFailed {
-                request_id,
-                reason: require_storable(reason)?,
-                resolved_at,
-            },
-            Outcome::TimedOut => WorkerEvent::RequestTimedOut {
-                request_id,
-                resolved_at,
-            },
-        }])
-    }
-
-    fn require_registered(&self) -> Result<&Registration, WorkerRefusal> {
+    pub(super) fn require_registered(&self) -> Result<&Registration, WorkerRefusal> {
         self.registration.as_ref().ok_or(WorkerRefusal::NotFound)
     }
 
-    fn require_open(&self) -> Result<&Registration, WorkerRefusal> {
+    pub(super) fn require_open(&self) -> Result<&Registration, WorkerRefusal> {
         let registration = self.require_registered()?;
         match self.closure {
             None => Ok(registration),
@@ -318,42 +215,6 @@ impl Worker {
     fn next_as_of(&self, now: Instant) -> Instant {
         CurrentStatus::next_as_of(self.status.as_ref(), now)
     }
-
-    fn remember(
-        &mut self,
-        request_id: RequestId,
-        summary: RequestSummary,
-        requested_at: Instant,
-        deadline: Instant,
-    ) {
-        self.pending.insert(
-            request_id,
-            PendingRequest {
-                summary,
-                requested_at,
-                deadline,
-            },
-        );
-    }
-}
-
-fn require_readable(words: &[String], surface: Surface) -> Result<(), WorkerRefusal> {
-    for word in words {
-        if has_control(word) {
-            return Err(WorkerRefusal::ControlCharacters { word: word.clone() });
-        }
-        if surface == Surface::V1 && !word.is_ascii() {
-            return Err(WorkerRefusal::NotAscii { word: word.clone() });
-        }
-    }
-    Ok(())
-}
-
-fn require_storable(reason: String) -> Result<String, WorkerRefusal> {
-    if has_nul(&reason) {
-        return Err(WorkerRefusal::NulCharacter { field: "reason" });
-    }
-    Ok(reason)
 }
 
 impl Aggregate for Worker {

@@ -85,7 +85,8 @@ REVOKE UPDATE, DELETE, TRUNCATE ON events FROM PUBLIC;
 -- of a commit is written or nothing: one that lost its race is rejected alone and named in
 -- `rejections`, [{"commit": 3, "why": "version"}], its neighbours are written.
 --   why "repeated": the command id was answered before; fingerprint and response are the first's
---   why "version":  the stream has moved on
+--   why "version":  the stream has moved on; event_id and position of the event that stands there
+--                   (a writer that lost its connection finds its own event and knows it was written)
 --   why "claim":    another stream holds scope/key
 -- Written events take the positions after `base`, in the order given.
 CREATE FUNCTION append_events(
@@ -166,10 +167,11 @@ BEGIN
                   FROM unnest(command_ids) WITH ORDINALITY AS c (command_id, place)
                   JOIN answered_commands a USING (command_id)
                 UNION ALL
-                SELECT e.commit, 2, json_build_object('commit', e.commit, 'why', 'version')
+                SELECT e.commit, 2, json_build_object('commit', e.commit, 'why', 'version',
+                           'event_id', s.event_id, 'position', s.position)
                   FROM unnest(event_commits, aggregate_types, aggregate_ids, sequences)
                        AS e (commit, aggregate_type, aggregate_id, sequence)
-                  JOIN events USING (aggregate_type, aggregate_id, sequence)
+                  JOIN events s USING (aggregate_type, aggregate_id, sequence)
                 UNION ALL
                 SELECT n.commit, 3, json_build_object('commit', n.commit, 'why', 'claim',
                            'scope', n.scope, 'key', n.key)
@@ -178,7 +180,7 @@ BEGIN
                   JOIN claims USING (scope, key)
                  WHERE n.is_take
             ), first_reason AS (
-                SELECT DISTINCT ON (commit) commit, detail FROM refused ORDER BY commit, rank
+                SELECT DISTINCT ON (commit) commit, detail FROM refused ORDER BY commit, rank, (detail ->> 'position')::bigint
             )
             SELECT array_agg(commit), json_agg(detail) INTO rejected, rejections FROM first_reason;
             IF rejected IS NULL THEN

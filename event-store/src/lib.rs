@@ -1,1 +1,48 @@
-//! TODO
+//! The log over PostgreSQL: append, load, subscribe, checkpoint.
+//!
+//! Owns the tables `events`, `log_head`, `claims`, `answered_commands`, `snapshots` and
+//! `checkpoints`; nobody else writes SQL on them. Knows the domain's aggregates and claims, no HTTP,
+//! no broker, no read models.
+//!
+//! ```text
+//! store.rs        EventStore: the four aggregates over one log
+//! repository.rs   Repository<A>: load, decide, append, retry a conflict; cached aggregates
+//! log.rs          Log: the handle to it all: appender, head, tail, wake-ups
+//! appender.rs     group commit: whatever waits is written together
+//! batch.rs        one batch as the arrays of the append statement, and its answer
+//! commit.rs       what one command writes: events, claims, metadata, answer
+//! metadata.rs     who, why, and because of what: on every event
+//! recorded.rs     events as read back, in position order
+//! checkpoint.rs   how far a subscription has come
+//! wakeup.rs       "the log has grown": notification, with polling behind it
+//! ids.rs          integer ids from sequences, allocated together
+//! postgres_es.rs  the cqrs-es repository: loads through postgres-es, persists through the appender
+//! migrator.rs     the embedded migrations, and whether any is pending
+//! ```
+
+mod appender;
+mod batch;
+mod checkpoint;
+mod commit;
+mod ids;
+mod log;
+mod metadata;
+mod migrator;
+mod postgres_es;
+mod recorded;
+mod repository;
+mod store;
+mod wakeup;
+
+pub use appender::AppendError;
+pub use checkpoint::{advance, lock, position_of};
+pub use commit::{Answer, Appended, Commit, NewEvent};
+pub use ids::{IdAllocator, IdSequence};
+pub use log::{Log, LogOptions};
+pub use metadata::{Actor, ActorKind, Metadata};
+pub use migrator::{MIGRATOR, MigrationState, migration_state};
+pub use postgres_es::LogRepository;
+pub use recorded::{Position, RecordedEvent, head, read_after};
+pub use repository::{CommandContext, ExecuteError, Executed, Loaded, Repository};
+pub use store::EventStore;
+pub use wakeup::Wakeups;

@@ -1,0 +1,262 @@
+//! Group commit: one task takes whatever commits are waiting and writes them in one statement.
+//! No delay is added when idle: the batch is what arrived while the previous one was written.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use domain::{Claim, ClaimChange};
+use metrics::{counter, gauge, histogram};
+use serde_json::value::RawValue;
+use sqlx::PgPool;
+use tokio::sync::{mpsc, oneshot};
+use tracing::warn;
+use uuid::Uuid;
+
+use crate::batch::{self, Outcomes};
+use crate::commit::{Appended, Commit, Rejection};
+use crate::log::Tail;
+use crate::{LogOptions, Position};
+
+/// Why a commit was not appended.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum AppendError {
+    /// The stream has moved on: load again and decide anew.
+    #[error("the stream has moved on")]
+    Conflict,
+    /// Another stream holds a claim the commit takes.
+    #[error("{0} is taken")]
+    ClaimTaken(Claim),
+    /// The command id was answered before: this is the first answer.
+    #[error("the command was carried out before")]
+    Repeated {
+        /// What was asked the first time.
+        fingerprint: String,
+        /// The first answer.
+        response: Box<RawValue>,
+        /// Where the first was written.
+        position: Position,
+    },
+    /// The database does not answer; nothing was written.
+    #[error("the event store is unavailable: {0}")]
+    Unavailable(String),
+    /// The connection was lost and it could not be found out in time whether the commit was written.
+    #[error("the outcome is unknown: {0}")]
+    OutcomeUnknown(String),
+    /// The database refuses this commit, whoever sends it; a defect.
+    #[error("the event store refuses the commit")]
+    Refused(#[source] Arc<sqlx::Error>),
+    /// The process is shutting down.
+    #[error("the event store is closed")]
+    Closed,
+}
+
+impl AppendError {
+    pub(crate) fn unavailable(error: &sqlx::Error) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+/// A commit and whoever waits for it.
+pub(crate) struct Waiting {
+    pub(crate) commit: Commit,
+    pub(crate) done: oneshot::Sender<Result<Appended, AppendError>>,
+}
+
+/// The task that appends.
+pub(crate) struct Appender {
+    pub(crate) pool: PgPool,
+    pub(crate) options: LogOptions,
+    pub(crate) tail: Tail,
+}
+
+impl Appender {
+    /// Runs until every sender is gone and everything sent is answered.
+    pub(crate) async fn run(self, mut incoming: mpsc::Receiver<Waiting>) {
+        let mut queue = VecDeque::new();
+        let mut arrived = Vec::new();
+        loop {
+            if queue.is_empty() {
+                if incoming.recv_many(&mut arrived, self.options.max_batch).await == 0 {
+                    return;
+                }
+            } else {
+                while arrived.len() + queue.len() < self.options.max_batch {
+                    let Ok(waiting) = incoming.try_recv() else { break };
+                    arrived.push(waiting);
+                }
+            }
+            queue.extend(arrived.drain(..));
+            let batch = take_batch(&mut queue);
+            self.write(batch).await;
+        }
+    }
+
+    async fn write(&self, batch: Vec<Waiting>) {
+        let started = Instant::now();
+        let size = batch.len();
+        let commits: Vec<&Commit> = batch.iter().map(|waiting| &waiting.commit).collect();
+        let result = self.write_until_known(&commits).await;
+        histogram!("manman_append_batch_commits").record(size as f64);
+        histogram!("manman_append_seconds").record(started.elapsed().as_secs_f64());
+        match result {
+            Ok(outcomes) => self.answer(batch, outcomes),
+            Err(AppendError::Refused(error)) if size > 1 => {
+                // One of them is to blame; alone, each gets its own answer.
+                warn!(%error, size, "the database refused a batch of commits; trying them one by one");
+                for waiting in batch {
+                    let outcome = self.write_until_known(&[&waiting.commit]).await;
+                    match outcome {
+                        Ok(outcomes) => self.answer(vec![waiting], outcomes),
+                        Err(error) => drop(waiting.done.send(Err(error))),
+                    }
+                }
+            }
+            Err(error) => {
+                counter!("manman_append_failures_total").increment(1);
+                for waiting in batch {
+                    // Whoever hung up needs no answer.
+                    let _ = waiting.done.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    fn answer(&self, batch: Vec<Waiting>, outcomes: Outcomes) {
+        let written = || outcomes.iter().flatten();
+        if let (Some(first), Some(last)) = (written().next(), written().next_back()) {
+            gauge!("manman_log_head").set(last.last.0 as f64);
+            self.tail.appended(first.first, last.last);
+        }
+        for (waiting, outcome) in batch.into_iter().zip(outcomes) {
+            let answer = match outcome {
+                Ok(appended) => {
+                    counter!("manman_events_appended_total")
+                        .increment(waiting.commit.events.len() as u64);
+                    Ok(appended)
+                }
+                Err(rejection) => Err(AppendError::from(rejection)),
+            };
+            let _ = waiting.done.send(answer);
+        }
+    }
+
+    /// Writes a batch, and when the connection is lost on the way writes it again: an event of ours
+    /// found in its place proves that the lost statement was committed.
+    async fn write_until_known(&self, commits: &[&Commit]) -> Result<Outcomes, AppendError> {
+        let mut interrupted: Option<(Instant, String)> = None;
+        let mut pause = Duration::from_millis(20);
+        loop {
+            let error = match self.pool.acquire().await {
+                Ok(mut connection) => match batch::write(&mut connection, commits).await {
+                    Ok(outcomes) if interrupted.is_some() => return Ok(recognise(commits, outcomes)),
+                    Ok(outcomes) => return Ok(outcomes),
+                    Err(error) if is_refusal(&error) => {
+                        return Err(AppendError::Refused(Arc::new(error)));
+                    }
+                    Err(error) => {
+                        interrupted.get_or_insert_with(|| (Instant::now(), error.to_string()));
+                        // The statement may still run on a connection we do not hear from.
+                        drop(connection.detach());
+                        error
+                    }
+                },
+                Err(error) => error,
+            };
+            let Some((since, first_error)) = &interrupted else {
+                return Err(AppendError::unavailable(&error));
+            };
+            if since.elapsed() > self.options.outcome_deadline {
+                return Err(AppendError::OutcomeUnknown(first_error.clone()));
+            }
+            warn!(%error, "append interrupted; finding out whether it was written");
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(1));
+        }
+    }
+}
+
+impl From<Rejection> for AppendError {
+    fn from(rejection: Rejection) -> Self {
+        match rejection {
+            Rejection::Repeated { fingerprint, response, position } => {
+                Self::Repeated { fingerprint, response, position }
+            }
+            Rejection::Version { .. } => {
+                counter!("manman_append_conflicts_total").increment(1);
+                Self::Conflict
+            }
+            Rejection::Claim(claim) => Self::ClaimTaken(claim),
+        }
+    }
+}
+
+/// After an interruption: what stands in the way of a commit may be the commit itself.
+fn recognise(commits: &[&Commit], outcomes: Outcomes) -> Outcomes {
+    commits
+        .iter()
+        .zip(outcomes)
+        .map(|(commit, outcome)| match outcome {
+            Err(Rejection::Version { event_id, position })
+                if commit.events.first().is_some_and(|first| first.event_id == event_id) =>
+            {
+                let last = Position(position.0 + commit.events.len() as i64 - 1);
+                Ok(Appended { first: position, last })
+            }
+            other => other,
+        })
+        .collect()
+}
+
+/// Whether the database understood the statement and will never accept it. Anything else (a lost
+/// connection, a shutdown, a lock timeout) may go through later.
+fn is_refusal(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(error) => {
+            // Classes: 22 data exception, 23 integrity, 42 syntax or access rule, P0 PL/pgSQL.
+            error
+                .code()
+                .is_some_and(|code| ["22", "23", "42", "P0"].iter().any(|class| code.starts_with(class)))
+        }
+        sqlx::Error::Encode(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => true,
+        _ => false,
+    }
+}
+
+/// Takes the commits that may go together; those that touch a stream, claim or command id of one
+/// already taken stay for the next batch, in order.
+fn take_batch(queue: &mut VecDeque<Waiting>) -> Vec<Waiting> {
+    let mut seen = Seen::default();
+    let (batch, rest): (Vec<_>, Vec<_>) =
+        queue.drain(..).partition(|waiting| seen.admits(&waiting.commit));
+    queue.extend(rest);
+    batch
+}
+
+#[derive(Default)]
+struct Seen {
+    streams: HashSet<(&'static str, String)>,
+    claims: HashSet<Claim>,
+    commands: HashSet<Uuid>,
+}
+
+impl Seen {
+    fn admits(&mut self, commit: &Commit) -> bool {
+        let Some(first) = commit.events.first() else { return true };
+        let stream = (first.aggregate_type, first.aggregate_id.clone());
+        let command = commit.answer.is_some().then_some(commit.metadata.command_id);
+        let claims = || {
+            commit.claims.iter().map(|change| match change {
+                ClaimChange::Take(claim) | ClaimChange::Release(claim) => claim,
+            })
+        };
+        // What is held back also holds back what depends on it: it enters the sets all the same.
+        let stream_is_new = self.streams.insert(stream);
+        let command_is_new = command.is_none_or(|command| self.commands.insert(command));
+        let mut claims_are_new = true;
+        for claim in claims() {
+            claims_are_new &= self.claims.insert(claim.clone());
+        }
+        stream_is_new && command_is_new && claims_are_new
+    }
+}

@@ -1,0 +1,220 @@
+//! The handle to the log: append, head, wake-ups, and the tail that keeps caches true.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use sqlx::PgPool;
+use tokio::sync::{mpsc, oneshot};
+use tracing::debug;
+
+use crate::appender::{Appender, Waiting};
+use crate::commit::{Appended, Commit};
+use crate::wakeup::Growth;
+use crate::{AppendError, Position, Wakeups};
+
+/// How the log is written.
+#[derive(Debug, Clone)]
+pub struct LogOptions {
+    /// The most commits in one append statement.
+    pub max_batch: usize,
+    /// The most commits waiting for the appender before senders wait too.
+    pub max_waiting: usize,
+    /// How long to find out whether an interrupted append was written.
+    pub outcome_deadline: Duration,
+    /// How often the head is looked at when no notification comes.
+    pub poll_interval: Duration,
+    /// A snapshot is written whenever a stream's version crosses a multiple of this.
+    pub snapshot_every: i64,
+    /// The most aggregates of one type kept in memory.
+    pub cached_aggregates: usize,
+}
+
+impl Default for LogOptions {
+    fn default() -> Self {
+        Self {
+            max_batch: 256,
+            max_waiting: 4096,
+            outcome_deadline: Duration::from_secs(10),
+            poll_interval: Duration::from_millis(200),
+            snapshot_every: 100,
+            cached_aggregates: 50_000,
+        }
+    }
+}
+
+/// Something that keeps aggregates in memory and must hear of streams that moved on elsewhere.
+pub(crate) trait Cached: Send + Sync {
+    /// A stream has reached this version; anything older in memory is stale.
+    fn reached(&self, aggregate_type: &str, aggregate_id: &str, version: i64);
+    /// Nothing in memory can be trusted any more.
+    fn forget_all(&self);
+}
+
+/// The log. Cheap to clone; all clones share one appender.
+#[derive(Clone)]
+pub struct Log {
+    pool: PgPool,
+    options: LogOptions,
+    appends: mpsc::Sender<Waiting>,
+    tail: Tail,
+}
+
+impl Log {
+    /// Starts the appender and the listener. Must be called within a tokio runtime; does not need the
+    /// database to be there yet.
+    #[must_use]
+    pub fn start(pool: PgPool, options: LogOptions) -> Self {
+        let tail = Tail::default();
+        let (appends, incoming) = mpsc::channel(options.max_waiting);
+        let appender =
+            Appender { pool: pool.clone(), options: options.clone(), tail: tail.clone() };
+        tokio::spawn(appender.run(incoming));
+        tokio::spawn(tail.growth().clone().listen(pool.clone()));
+        tokio::spawn(tail.clone().follow(pool.clone(), options.poll_interval));
+        Self { pool, options, appends, tail }
+    }
+
+    /// The pool the log works on.
+    #[must_use]
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    pub(crate) fn options(&self) -> &LogOptions {
+        &self.options
+    }
+
+    /// Appends a commit, together with whatever else is waiting.
+    ///
+    /// # Errors
+    /// See [`AppendError`]; only `OutcomeUnknown` leaves open whether it was written.
+    pub async fn append(&self, commit: Commit) -> Result<Appended, AppendError> {
+        let (done, outcome) = oneshot::channel();
+        self.appends.send(Waiting { commit, done }).await.map_err(|_| AppendError::Closed)?;
+        outcome.await.map_err(|_| AppendError::Closed)?
+    }
+
+    /// The position of the last event on the log, read from the database.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn head(&self) -> Result<Position, sqlx::Error> {
+        crate::head(&mut *self.pool.acquire().await?).await
+    }
+
+    /// Wakes a subscription when the log grows.
+    #[must_use]
+    pub fn wakeups(&self) -> Wakeups {
+        self.tail.growth().wakeups()
+    }
+
+    pub(crate) fn keep_true(&self, cache: Weak<dyn Cached>) {
+        self.tail.keep_true(cache);
+    }
+}
+
+/// Follows the log so that cached aggregates learn of appends by other processes. Appends of this
+/// process move it along without a read.
+#[derive(Clone)]
+pub(crate) struct Tail {
+    growth: Growth,
+    shared: Arc<Mutex<TailState>>,
+}
+
+#[derive(Default)]
+struct TailState {
+    /// Everything up to here is reflected in the caches.
+    seen: Position,
+    caches: Vec<Weak<dyn Cached>>,
+}
+
+impl Default for Tail {
+    fn default() -> Self {
+        Self { growth: Growth::new(), shared: Arc::default() }
+    }
+}
+
+impl Tail {
+    /// The most streams looked at in one round; when more moved on, forgetting all is cheaper.
+    const MOST: i64 = 5_000;
+
+    pub(crate) fn growth(&self) -> &Growth {
+        &self.growth
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, TailState> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep_true(&self, cache: Weak<dyn Cached>) {
+        self.state().caches.push(cache);
+    }
+
+    /// This process appended these positions itself: its caches already reflect them.
+    pub(crate) fn appended(&self, first: Position, last: Position) {
+        let mut state = self.state();
+        if state.seen.0 + 1 == first.0 {
+            state.seen = last;
+        }
+        drop(state);
+        self.growth.reached(last);
+    }
+
+    async fn follow(self, pool: PgPool, poll: Duration) {
+        let mut wakeups = self.growth.wakeups();
+        loop {
+            let seen = self.state().seen;
+            wakeups.wait(seen, poll).await;
+            if let Err(error) = self.catch_up(&pool).await {
+                // Until the database answers again nothing can be appended either; then the caches
+                // are stale by what others wrote meanwhile.
+                debug!(%error, "following the log was interrupted");
+                self.forget_all();
+                tokio::time::sleep(poll).await;
+            }
+        }
+    }
+
+    async fn catch_up(&self, pool: &PgPool) -> Result<(), sqlx::Error> {
+        let mut connection = pool.acquire().await?;
+        let head = crate::head(&mut connection).await?;
+        let seen = self.state().seen;
+        if head <= seen {
+            return Ok(());
+        }
+        if head.0 - seen.0 > Self::MOST {
+            self.forget_all();
+        } else {
+            let moved: Vec<(String, String, i64)> = sqlx::query_as(
+                "SELECT aggregate_type, aggregate_id, max(sequence) FROM events
+                  WHERE position > $1 AND position <= $2 GROUP BY aggregate_type, aggregate_id",
+            )
+            .bind(seen.0)
+            .bind(head.0)
+            .fetch_all(&mut *connection)
+            .await?;
+            for cache in self.live_caches() {
+                for (aggregate_type, aggregate_id, version) in &moved {
+                    cache.reached(aggregate_type, aggregate_id, *version);
+                }
+            }
+        }
+        let mut state = self.state();
+        state.seen = state.seen.max(head);
+        drop(state);
+        self.growth.reached(head);
+        Ok(())
+    }
+
+    fn forget_all(&self) {
+        for cache in self.live_caches() {
+            cache.forget_all();
+        }
+    }
+
+    fn live_caches(&self) -> Vec<Arc<dyn Cached>> {
+        let mut state = self.state();
+        state.caches.retain(|cache| cache.strong_count() > 0);
+        state.caches.iter().filter_map(Weak::upgrade).collect()
+    }
+}

@@ -1,0 +1,50 @@
+//! The embedded migrations. Services refuse to start while one is pending.
+
+use std::collections::BTreeSet;
+
+use sqlx::PgPool;
+use sqlx::migrate::Migrator;
+
+/// All migrations of this version of `ManMan`, in order; `migrations/` at the root.
+pub static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
+
+/// What is applied against what is embedded. Compares versions only: role and schema names do not matter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MigrationState {
+    /// Embedded but not applied, as `20261123100000 the log`, in order.
+    pub pending: Vec<String>,
+    /// Applied but unknown here: the database was migrated by a newer version.
+    pub unknown: Vec<i64>,
+}
+
+/// Compares the database with the embedded migrations.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn migration_state(pool: &PgPool) -> Result<MigrationState, sqlx::Error> {
+    let has_table: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
+        .fetch_one(pool)
+        .await?;
+    let applied: BTreeSet<i64> = if has_table {
+        sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success")
+            .fetch_all(pool)
+            .await?
+            .into_iter()
+            .collect()
+    } else {
+        BTreeSet::new()
+    };
+    let embedded: Vec<_> =
+        MIGRATOR.iter().filter(|migration| migration.migration_type.is_up_migration()).collect();
+    Ok(MigrationState {
+        pending: embedded
+            .iter()
+            .filter(|migration| !applied.contains(&migration.version))
+            .map(|migration| format!("{} {}", migration.version, migration.description))
+            .collect(),
+        unknown: applied
+            .into_iter()
+            .filter(|version| !embedded.iter().any(|migration| migration.version == *version))
+            .collect(),
+    })
+}

@@ -1,0 +1,58 @@
+# shellcheck shell=bash
+# Throw-away servers for `./dev test` and `./dev bench`: a PostgreSQL cluster and a RabbitMQ broker on free ports in
+# a temporary directory, gone with the command that started them. Expects lib.sh and install.sh.
+
+# scratch_servers KIND PARENT [NAME=VALUE…]: sets scratch, POSTGRES_PORT and AMQP_PORT. The settings are PostgreSQL's.
+scratch_servers() {
+  local kind=$1 parent=$2 attempt
+  shift 2
+  # Where root's TMPDIR is private the user PostgreSQL runs as cannot follow.
+  if is_root && ! runuser -u postgres -- test -x "$parent"; then parent=/tmp; fi
+  sweep "$parent" "$kind"
+  trap 'remove_scratch "$scratch"' EXIT
+  exit_on_signals
+  scratch=$(mktemp -d "$parent/manman-$kind.XXXXXX")
+  printf '%s\n' "$(uname -n) $$" >"$scratch/owner"
+  chmod 755 "$scratch"
+  # What the command itself leaves in its temporary directory goes too.
+  mkdir "$scratch/tmp"
+  say "starting a throw-away PostgreSQL and RabbitMQ in $scratch"
+  # Again with another port, because another clone may have taken the free one we saw.
+  for attempt in 1 2 3; do
+    POSTGRES_PORT=$(free_port)
+    ! "$scripts/postgres.sh" start "$scratch/postgres" "$POSTGRES_PORT" "$@" || break
+    ((attempt < 3)) || die "PostgreSQL did not start"
+  done
+  for attempt in 1 2 3; do
+    AMQP_PORT=$(free_port)
+    ! "$scripts/broker.sh" start "$scratch/rabbitmq" "$AMQP_PORT" || break
+    ((attempt < 3)) || die "RabbitMQ did not start"
+  done
+}
+
+# Ends every server in a scratch directory, also the brokers of tests, and removes it.
+remove_scratch() {
+  local broker
+  [[ -n $1 ]] || return 0
+  # Not interruptible: a second Ctrl-C would leave the rest behind.
+  trap '' INT TERM HUP
+  find "$1" -name broker.state | while IFS= read -r broker; do
+    "$scripts/broker.sh" kill9 "$(dirname "$broker")" || true
+  done
+  [[ ! -d $1/postgres ]] || "$scripts/postgres.sh" stop "$1/postgres" immediate || true
+  rm -rf "$1"
+}
+
+# Removes what commands that were killed could not.
+sweep() {
+  local dir host pid
+  for dir in "$1/manman-$2".*; do
+    [[ -O $dir && -f $dir/owner ]] || continue
+    read -r host pid <"$dir/owner" || continue
+    # The directory may be shared with another machine or container, whose processes we cannot see.
+    if [[ $host == "$(uname -n)" ]] && ! is_process "$pid" "dev $2 "; then
+      say "removing $dir, left by a run that was killed"
+      (remove_scratch "$dir")
+    fi
+  done
+}

@@ -1,0 +1,61 @@
+//! What freshness does around every read.
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::{Freshness, Position};
+use crate::QueryError;
+use crate::request::min_position;
+
+/// In an answer: it contains everything up to this position, and maybe more.
+pub const POSITION_HEADER: HeaderName = HeaderName::from_static("manman-position");
+
+/// In a request: the answer is wanted once reads are at this position.
+pub const MIN_POSITION_HEADER: HeaderName = HeaderName::from_static("manman-min-position");
+
+/// Reads after everything that was written before the request arrived: for APIs whose clients write and then read.
+pub(crate) async fn with_own_writes(
+    State(freshness): State<Freshness>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let min = min_position(request.headers());
+    let position = async {
+        let min = min?;
+        let position = freshness.caught_up().await?;
+        match min {
+            Some(min) if min > position => freshness.reach(min).await,
+            _ => Ok(position),
+        }
+    };
+    answer(position.await, request, next).await
+}
+
+/// Reads what is there, unless the request demands a position.
+pub(crate) async fn as_found(
+    State(freshness): State<Freshness>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let min = min_position(request.headers());
+    let position = async {
+        match min? {
+            Some(min) => freshness.reach(min).await,
+            None => freshness.recent().await,
+        }
+    };
+    answer(position.await, request, next).await
+}
+
+/// The position was found before the read begins, so the answer contains at least that.
+async fn answer(position: Result<Position, QueryError>, request: Request, next: Next) -> Response {
+    let position = match position {
+        Ok(position) => position,
+        Err(error) => return error.into_response(),
+    };
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(POSITION_HEADER, HeaderValue::from(position.0));
+    response
+}

@@ -1,0 +1,47 @@
+//! Workers, as v1 shows them.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use service::v1::time::{iso, iso_option};
+use sqlx::{FromRow, PgExecutor};
+use utoipa::ToSchema;
+
+/// An agent on a game host.
+#[derive(Clone, Debug, Serialize, FromRow, ToSchema)]
+pub struct Worker {
+    /// Its id.
+    pub worker_id: i32,
+    /// When it registered.
+    #[serde(serialize_with = "iso")]
+    pub created_date: DateTime<Utc>,
+    /// When it was closed; null while it is open.
+    #[serde(serialize_with = "iso_option")]
+    #[schema(required)]
+    pub end_date: Option<DateTime<Utc>>,
+    /// When it was last heard of.
+    #[serde(serialize_with = "iso_option")]
+    #[schema(required)]
+    pub last_heartbeat: Option<DateTime<Utc>>,
+}
+
+/// The worker that requests without a worker id are for: the newest open one that speaks v1 and is not LOST, else the
+/// newest open one.
+///
+/// Sees the read models as they are: whoever must not miss a worker that just registered first awaits
+/// [`crate::Freshness::caught_up`].
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn current_worker(db: impl PgExecutor<'_>) -> sqlx::Result<Option<Worker>> {
+    sqlx::query_as(
+        "SELECT w.worker_id, w.created_date, w.end_date, h.last_heartbeat_at AS last_heartbeat
+           FROM read_models.workers w
+           LEFT JOIN public.heartbeats h ON h.entity = 'worker' AND h.entity_id = w.worker_id
+          WHERE w.end_date IS NULL
+          ORDER BY (w.surface = 'v1' AND w.status IS DISTINCT FROM 'LOST') DESC,
+                   w.created_date DESC, w.worker_id DESC
+          LIMIT 1",
+    )
+    .fetch_optional(db)
+    .await
+}

@@ -107,6 +107,7 @@ abandon() {
   for child in "${pid-}" "${epmd_pid-}"; do
     [[ -z $child ]] || kill -KILL -- "-$child" 2>/dev/null || true
   done
+  pid='' epmd_pid=''
 }
 
 end_name_server() {

@@ -58,23 +58,32 @@ initialise() {
   as_server mv "$data.new" "$data"
 }
 
+# PostgreSQL refuses to start if the process its pid file names exists. After a crash that may be a stranger with the
+# same number, or a zombie where nobody reaps. Only the number is replaced, by one that is surely free: the rest
+# of the file lets PostgreSQL see left-over children of the crashed server, and that check must stay.
+disown_pid_file() {
+  local rest free
+  [[ -f $data/postmaster.pid ]] || return 0
+  rest=$(tail -n +2 "$data/postmaster.pid")
+  : &
+  free=$!
+  wait "$free"
+  printf '%s\n' "$free" "$rest" | as_server tee "$data/postmaster.pid" >/dev/null
+}
+
 start() {
   local port=$1 setting options
   shift
   ! server_pid >/dev/null || die "PostgreSQL is already running in $dir"
-  # A pid file that names a stranger's process would stop the start. If the process is gone altogether PostgreSQL
-  # sorts it out itself, with a check for left-over children that we must not take away from it.
-  if [[ -f $data/postmaster.pid && -n $(command_line "$(head -n 1 "$data/postmaster.pid")") ]]; then
-    rm -f "$data/postmaster.pid"
-  fi
+  disown_pid_file
   initialise
   options="-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories=''"
   # The defaults are for a machine of 1990: room for many test processes, and no checkpoint every few seconds of load.
   for setting in max_connections=400 shared_buffers=256MB max_wal_size=2GB "$@"; do
     options+=" -c $setting"
   done
-  as_server "$bin/pg_ctl" start -w -s -D "$data" -l "$log" -o "$options" >/dev/null 9>&- || {
-    tail -n 5 "$log" >&2
+  as_server "$bin/pg_ctl" start -w -s -D "$data" -l "$log" -o "$options" >"$dir/start" 2>&1 9>&- || {
+    { cat "$dir/start"; tail -n 5 "$log"; } >&2
     return 1
   }
 }

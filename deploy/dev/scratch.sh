@@ -32,15 +32,21 @@ scratch_servers() {
 
 # Ends every server in a scratch directory, also the brokers of tests, and removes it.
 remove_scratch() {
-  local broker
   [[ -n $1 ]] || return 0
   # Not interruptible: a second Ctrl-C would leave the rest behind.
   trap '' INT TERM HUP
-  find "$1" -name broker.state | while IFS= read -r broker; do
+  # Again, if a program that was just starting makes another file.
+  wait_until 30 wipe "$1" || say "could not remove $1"
+}
+
+wipe() {
+  local broker
+  while IFS= read -r broker; do
     "$scripts/broker.sh" kill9 "$(dirname "$broker")" || true
-  done
+  done < <(find "$1" -name broker.state 2>/dev/null)
   [[ ! -d $1/postgres ]] || "$scripts/postgres.sh" stop "$1/postgres" immediate || true
-  rm -rf "$1"
+  # The owner's name goes last: without it nobody would dare to remove the rest.
+  rm -rf "$1/rabbitmq" "$1/postgres" "$1/tmp" 2>/dev/null && rm -rf "$1"
 }
 
 # Removes what commands that were killed could not.

@@ -105,6 +105,8 @@ ensure_postgres() {
     say "starting PostgreSQL on port $POSTGRES_PORT"
     started+=(postgres)
     private_postgres start "$POSTGRES_PORT" || die "PostgreSQL did not start (log: .dev/postgres/log)"
+  else
+    say "PostgreSQL is running already, on port $POSTGRES_PORT"
   fi
   private_postgres database manman
   PRIVATE_SERVERS+=" postgres"
@@ -124,6 +126,8 @@ ensure_broker() {
     say "starting RabbitMQ on port $AMQP_PORT"
     started+=(broker)
     private_broker start "$AMQP_PORT" || die "RabbitMQ did not start"
+  else
+    say "RabbitMQ is running already, on port $AMQP_PORT"
   fi
   PRIVATE_SERVERS+=" broker"
   forget_broker

@@ -107,3 +107,63 @@ impl Stored<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::testing::samples;
+
+    #[test]
+    fn every_sample_ever_stored_is_readable() {
+        let mut read = 0;
+        for folder in fs::read_dir(samples()).unwrap() {
+            for file in fs::read_dir(folder.unwrap().path()).unwrap() {
+                let path = file.unwrap().path();
+                let aggregate_type = path
+                    .parent()
+                    .unwrap()
+                    .file_name()
+                    .unwrap()
+                    .to_str()
+                    .unwrap();
+                let (event_type, version) = path
+                    .file_stem()
+                    .unwrap()
+                    .to_str()
+                    .unwrap()
+                    .split_once('.')
+                    .unwrap();
+                for payload in fs::read_to_string(&path).unwrap().lines() {
+                    let event =
+                        Event::decode(aggregate_type, event_type, version, payload).unwrap();
+                    assert_eq!(event.event_type(), event_type);
+                    read += 1;
+                }
+            }
+        }
+        assert!(read > 0, "no samples in {}", samples().display());
+    }
+
+    #[test]
+    fn an_aggregate_type_that_nobody_owns_is_an_error() {
+        let error = Event::decode("door", "DoorOpened", "1", "{}").unwrap_err();
+        assert!(matches!(error, EventError::UnknownAggregate(door) if door == "door"));
+    }
+
+    #[test]
+    fn an_event_of_a_newer_version_of_the_domain_is_an_error_that_names_it() {
+        for payload in [
+            r#"{"WorkerPromoted":{}}"#,
+            r#"{"WorkerClosed":{"by":1}}"#,
+            "not JSON",
+        ] {
+            let error = Event::decode(Worker::TYPE, "WorkerPromoted", "7", payload).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                "event WorkerPromoted version 7 of worker is unreadable"
+            );
+        }
+    }
+}

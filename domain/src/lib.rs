@@ -11,13 +11,15 @@
 //! game_server_config/    how one game server is started
 //!   command.rs   what one may ask            aggregate.rs  state, `decide`, `apply`
 //!   event.rs     what happened               refusal.rs    how it says no
-//!   tests.rs     given events, when command, then events or refusal
+//!   tests        given events, when command, then events or refusal
 //! claim.rs      rules over many aggregates (unique names, one default), held by the log
 //! event.rs      `Event`, all four event types behind one decoder
 //! ids.rs        id newtypes       status.rs  statuses and how a report changes the current one
 //! refusal.rs    how the domain says no
 //! text.rs       what text is let in      upcast.rs  old event versions made readable
 //! ```
+//!
+//! Beside them, `samples/` has every event as the log stores it, in every version there ever was.
 
 mod claim;
 mod event;
@@ -27,6 +29,8 @@ pub mod game_server_instance;
 mod ids;
 mod refusal;
 mod status;
+#[cfg(test)]
+mod testing;
 mod text;
 mod upcast;
 pub mod worker;

@@ -64,3 +64,58 @@ impl Upcasters {
         Ok(Some(newest.payload))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use cqrs_es::persist::SemanticVersionEventUpcaster;
+    use serde_json::json;
+
+    use super::*;
+
+    /// A made-up event's life: version 2 split `from`, version 3 gave it a number.
+    fn made_up() -> Upcasters {
+        Upcasters::new(vec![
+            Box::new(SemanticVersionEventUpcaster::new(
+                "DoorOpened",
+                "2",
+                Box::new(|old| json!({ "room": old["from"], "number": null })),
+            )),
+            Box::new(SemanticVersionEventUpcaster::new(
+                "DoorOpened",
+                "3",
+                Box::new(|old| json!({ "room": old["room"], "number": 1 })),
+            )),
+        ])
+    }
+
+    #[test]
+    fn an_old_version_goes_through_every_version_since() {
+        let newest = made_up()
+            .upcast("DoorOpened", "1", r#"{"from":"hall"}"#)
+            .unwrap();
+        assert_eq!(newest, Some(json!({ "room": "hall", "number": 1 })));
+    }
+
+    #[test]
+    fn a_version_in_between_skips_what_it_has_behind_it() {
+        let payload = r#"{"room":"hall","number":null}"#;
+        let newest = made_up().upcast("DoorOpened", "2", payload).unwrap();
+        assert_eq!(newest, Some(json!({ "room": "hall", "number": 1 })));
+    }
+
+    #[test]
+    fn the_newest_version_and_other_events_are_left_as_they_are() {
+        for (event_type, version) in [("DoorOpened", "3"), ("DoorClosed", "1")] {
+            // Not even parsed: this is what keeps replay fast.
+            assert_eq!(
+                made_up().upcast(event_type, version, "not JSON").unwrap(),
+                None
+            );
+        }
+    }
+
+    #[test]
+    fn an_old_payload_that_is_not_json_is_an_error() {
+        assert!(made_up().upcast("DoorOpened", "1", "not JSON").is_err());
+    }
+}

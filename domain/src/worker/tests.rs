@@ -1,1 +1,0 @@
-//! Given events, when a command, then events or a refusal.

@@ -19,10 +19,7 @@ impl Default for Backoff {
     /// 250 ms to 10 s. v1 waited up to 30 s, which left commands undelivered that long after the
     /// broker was back, while an attempt costs neither side anything worth saving.
     fn default() -> Self {
-        Self {
-            first: Duration::from_millis(250),
-            max: Duration::from_secs(10),
-        }
+        Self { first: Duration::from_millis(250), max: Duration::from_secs(10) }
     }
 }
 
@@ -36,11 +33,7 @@ pub(crate) struct Retry {
 
 impl Retry {
     pub(crate) fn new(backoff: Backoff) -> Self {
-        Self {
-            backoff,
-            failures: 0,
-            not_before: None,
-        }
+        Self { backoff, failures: 0, not_before: None }
     }
 
     /// How long to wait before the next attempt; `None` when it may be made now.
@@ -84,18 +77,13 @@ mod tests {
     #[test]
     fn waits_double_up_to_the_longest_one_within_ten_percent() {
         let now = Instant::now();
-        let mut retry = Retry::new(Backoff {
-            first: Duration::from_secs(1),
-            max: Duration::from_secs(30),
-        });
+        let mut retry =
+            Retry::new(Backoff { first: Duration::from_secs(1), max: Duration::from_secs(30) });
         assert_eq!(retry.wait(now), None);
         for expected in [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0] {
             retry.failed(now);
             let wait = retry.wait(now).unwrap().as_secs_f64();
-            assert!(
-                (expected * 0.899..=expected * 1.101).contains(&wait),
-                "{wait} for {expected}"
-            );
+            assert!((expected * 0.899..=expected * 1.101).contains(&wait), "{wait} for {expected}");
         }
         assert_eq!(retry.wait(now + Duration::from_secs(34)), None);
     }

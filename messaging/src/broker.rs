@@ -2,9 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
+use lapin::{ErrorKind, protocol::AMQPError};
 use tokio::sync::watch;
 
 use crate::{BrokerConfig, metrics, session::Session};
+
+/// AMQP reply code: no permission, or another consumer holds the queue.
+const ACCESS_REFUSED: u16 = 403;
+/// AMQP reply code: the queue is in use, or exists with other properties.
+const PRECONDITION_FAILED: u16 = 406;
 
 /// The broker as one link sees it. Cheap to clone; a clone is the same link.
 #[derive(Debug, Clone)]
@@ -61,14 +67,26 @@ pub enum BrokerError {
 }
 
 impl BrokerError {
-    /// The AMQP reply code (406, 403, …) if the broker refused the operation.
-    #[must_use]
-    pub fn reply_code(&self) -> Option<u16> {
-        let (Self::Connect { source, .. } | Self::Operation { source, .. }) = self else {
-            return None;
-        };
-        match source.kind() {
-            lapin::ErrorKind::ProtocolError(refusal) => Some(refusal.get_id()),
+    /// Whether the broker knows what was asked for as something else, or as in use (406).
+    pub(crate) fn is_precondition(&self) -> bool {
+        self.refusal().is_some_and(|refusal| refusal.get_id() == PRECONDITION_FAILED)
+    }
+
+    /// Whether another consumer holds the queue. The broker's code for it, 403, is also that for
+    /// missing permissions, which must not pass for a peaceful stand-by.
+    pub(crate) fn is_held_by_another(&self) -> bool {
+        self.refusal().is_some_and(|refusal| {
+            refusal.get_id() == ACCESS_REFUSED
+                && refusal.get_message().as_str().contains("exclusive use")
+        })
+    }
+
+    fn refusal(&self) -> Option<&AMQPError> {
+        match self {
+            Self::Operation { source, .. } => match source.kind() {
+                ErrorKind::ProtocolError(refusal) => Some(refusal),
+                _ => None,
+            },
             _ => None,
         }
     }
@@ -81,13 +99,7 @@ impl Broker {
     pub fn new(name: impl Into<String>, config: BrokerConfig) -> Self {
         let name = name.into();
         ::metrics::gauge!(metrics::CONNECTED, "link" => name.clone()).set(0.0);
-        Self {
-            link: Arc::new(Link {
-                name,
-                config,
-                state: watch::Sender::default(),
-            }),
-        }
+        Self { link: Arc::new(Link { name, config, state: watch::Sender::default() }) }
     }
 
     /// Whether the link is connected right now. Links connect when they are first used.

@@ -67,10 +67,7 @@ impl Tls {
         if server_name.is_empty() {
             return Err(ConfigError::TlsNameMissing);
         }
-        Ok(Self {
-            server_name: server_name.to_owned(),
-            ca_file,
-        })
+        Ok(Self { server_name: server_name.to_owned(), ca_file })
     }
 }
 
@@ -123,12 +120,7 @@ impl BrokerConfig {
     /// `host:port/vhost`, for logs and errors.
     #[must_use]
     pub fn address(&self) -> String {
-        format!(
-            "{}:{}/{}",
-            self.host,
-            self.port,
-            self.vhost.trim_start_matches('/')
-        )
+        format!("{}:{}/{}", self.host, self.port, self.vhost.trim_start_matches('/'))
     }
 }
 
@@ -152,10 +144,7 @@ mod tests {
     #[test]
     fn a_url_is_taken_apart() {
         let config = BrokerConfig::from_url("amqp://me:s%40crt@rabbit:5673/manman-dev").unwrap();
-        assert_eq!(
-            config,
-            BrokerConfig::new("rabbit", 5673, "me", "s@crt", "manman-dev")
-        );
+        assert_eq!(config, BrokerConfig::new("rabbit", 5673, "me", "s@crt", "manman-dev"));
         let config = BrokerConfig::from_url("amqp://guest:guest@127.0.0.1/%2f").unwrap();
         assert_eq!((config.port, config.vhost.as_str()), (5672, "/"));
         let config = BrokerConfig::from_url("amqps://rabbit.example/%2f").unwrap();
@@ -177,10 +166,7 @@ mod tests {
     fn tls_without_a_name_to_verify_is_refused_by_the_variable_that_is_missing() {
         for name in [None, Some(""), Some("  ")] {
             let error = Tls::try_new(name, None).unwrap_err();
-            assert!(
-                error.to_string().contains("RABBITMQ_SSL_HOSTNAME"),
-                "{error}"
-            );
+            assert!(error.to_string().contains("RABBITMQ_SSL_HOSTNAME"), "{error}");
         }
     }
 }

@@ -22,8 +22,6 @@ use crate::{
 const STABLE: Duration = Duration::from_secs(5);
 /// How often a stand-by asks whether the queue has become free.
 const STAND_BY: Duration = Duration::from_millis(500);
-/// AMQP reply code: another consumer holds the queue.
-const ACCESS_REFUSED: u16 = 403;
 
 /// What to consume and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,10 +67,8 @@ impl Consumer {
         config: ConsumerConfig,
         stop: CancellationToken,
     ) -> Self {
-        let graveyard = Broker::new(
-            format!("{}.dead-letters", broker.name()),
-            broker.config().clone(),
-        );
+        let graveyard =
+            Broker::new(format!("{}.dead-letters", broker.name()), broker.config().clone());
         Self {
             retry: Retry::new(broker.config().backoff),
             graveyard: Arc::new(Mutex::new(Publisher::new(graveyard, topology.clone()))),
@@ -122,11 +118,7 @@ impl Consumer {
                 Some(Ok(delivery)) if !delivery.acker.usable() => {}
                 Some(Ok(delivery)) => {
                     let now = SystemTime::now().into();
-                    return Some(Delivery::new(
-                        delivery,
-                        now,
-                        Arc::clone(&subscription.origin),
-                    ));
+                    return Some(Delivery::new(delivery, now, Arc::clone(&subscription.origin)));
                 }
                 Some(Err(error)) => self.lost(&error.to_string()),
                 None => self.lost("the broker cancelled it"),
@@ -166,7 +158,7 @@ impl Consumer {
                 self.session = None;
                 self.subscription = Some(subscription);
             }
-            Err(error) if self.config.exclusive && error.reply_code() == Some(ACCESS_REFUSED) => {
+            Err(error) if self.config.exclusive && error.is_held_by_another() => {
                 tracing::debug!(
                     link = self.broker.name(),
                     queue = self.config.queue.name,
@@ -208,9 +200,7 @@ impl Consumer {
             },
             FieldTable::default(),
         );
-        let deliveries = session
-            .within(format!("consume queue {queue}"), consume)
-            .await?;
+        let deliveries = session.within(format!("consume queue {queue}"), consume).await?;
         let origin = Origin {
             link: self.broker.name().to_owned(),
             queue: queue.clone(),
@@ -219,11 +209,7 @@ impl Consumer {
             channel,
             session: Arc::clone(session),
         };
-        Ok(Subscription {
-            deliveries,
-            origin: Arc::new(origin),
-            since: Instant::now(),
-        })
+        Ok(Subscription { deliveries, origin: Arc::new(origin), since: Instant::now() })
     }
 
     /// Stops the broker sending, and gives back what it has sent beyond what was handed out, so
@@ -235,19 +221,14 @@ impl Consumer {
         };
         let tag = subscription.deliveries.tag();
         let session = &subscription.origin.session;
-        let cancel = subscription
-            .origin
-            .channel
-            .basic_cancel(tag, BasicCancelOptions::default());
+        let cancel = subscription.origin.channel.basic_cancel(tag, BasicCancelOptions::default());
         if let Err(error) = session.within("cancel the subscription", cancel).await {
             tracing::debug!(link = self.broker.name(), %error, "broker is gone");
             return;
         }
         while let Some(Ok(delivery)) = subscription.deliveries.next().await {
-            let requeue = delivery.nack(BasicNackOptions {
-                requeue: true,
-                ..BasicNackOptions::default()
-            });
+            let requeue =
+                delivery.nack(BasicNackOptions { requeue: true, ..BasicNackOptions::default() });
             if session.within("requeue", requeue).await.is_err() {
                 return;
             }

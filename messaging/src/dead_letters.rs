@@ -6,7 +6,8 @@ use chrono::{DateTime, Utc};
 use lapin::{
     Channel,
     message::BasicGetMessage,
-    options::{BasicAckOptions, BasicGetOptions},
+    options::{BasicAckOptions, BasicGetOptions, QueueDeclareOptions},
+    types::FieldTable,
 };
 
 use crate::{
@@ -92,16 +93,17 @@ impl DeadLetters {
     ) -> Result<Redriven, PublishError> {
         let session = self.broker.connect().await.map_err(PublishError::Away)?;
         let link = format!("{}.redrive", self.broker.name());
-        let mut publisher = Publisher::new(
-            Broker::new(link, self.broker.config().clone()),
-            self.topology.clone(),
-        );
-        let queue = Queue::open(&session, &self.topology)
-            .await
-            .map_err(PublishError::Away)?;
+        let mut publisher =
+            Publisher::new(Broker::new(link, self.broker.config().clone()), self.topology.clone());
+        let queue = Queue::open(&session, &self.topology).await.map_err(PublishError::Away)?;
         let mut redriven = Redriven::default();
-        // What is kept stays unacknowledged until the end, so that it is not taken again.
-        while let Some(message) = queue.take().await.map_err(PublishError::Unknown)? {
+        // Only as many as there are now: what fails again at once would be moved for ever.
+        let present = queue.count().await.map_err(PublishError::Away)?;
+        for _ in 0..present {
+            // What is kept stays unacknowledged until the end, so that it is not taken again.
+            let Some(message) = queue.take().await.map_err(PublishError::Unknown)? else {
+                break;
+            };
             let (letter, outgoing) = letter(&message);
             if letter.queue.is_empty() || !choose(&letter) {
                 redriven.kept += 1;
@@ -114,10 +116,7 @@ impl DeadLetters {
                 Err(error) => return Err(error),
             };
             if routed {
-                queue
-                    .remove(&message)
-                    .await
-                    .map_err(PublishError::Unknown)?;
+                queue.remove(&message).await.map_err(PublishError::Unknown)?;
                 redriven.moved += 1;
             } else {
                 redriven.kept += 1;
@@ -140,17 +139,19 @@ impl<'a> Queue<'a> {
     async fn open(session: &'a Session, topology: &Topology) -> Result<Self, BrokerError> {
         let channel = session.channel().await?;
         topology.declare(session, &channel).await?;
-        Ok(Self {
-            session,
-            channel,
-            name: topology.dead_letter_queue().name,
-        })
+        Ok(Self { session, channel, name: topology.dead_letter_queue().name })
+    }
+
+    async fn count(&self) -> Result<u32, BrokerError> {
+        let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let declare =
+            self.channel.queue_declare(short(&self.name)?, passive, FieldTable::default());
+        let queue = self.session.within("count the dead letters", declare).await?;
+        Ok(queue.message_count())
     }
 
     async fn take(&self) -> Result<Option<BasicGetMessage>, BrokerError> {
-        let get = self
-            .channel
-            .basic_get(short(&self.name)?, BasicGetOptions::default());
+        let get = self.channel.basic_get(short(&self.name)?, BasicGetOptions::default());
         self.session.within("hand over a dead letter", get).await
     }
 
@@ -164,30 +165,18 @@ impl<'a> Queue<'a> {
 /// A dead letter as an operator sees it, and as the message that tries it again.
 fn letter(message: &BasicGetMessage) -> (DeadLetter, Outgoing) {
     let properties = &message.properties;
-    let headers = properties
-        .headers()
-        .as_ref()
-        .map(headers::from_table)
-        .unwrap_or_default();
+    let headers = properties.headers().as_ref().map(headers::from_table).unwrap_or_default();
     let text = |header: &str| headers.get(header).cloned().unwrap_or_default();
     let first_seen = parse_instant(&text(names::FIRST_SEEN_HEADER));
     let letter = DeadLetter {
-        message_id: properties
-            .message_id()
-            .as_ref()
-            .map(ToString::to_string)
-            .unwrap_or_default(),
+        message_id: properties.message_id().as_ref().map(ToString::to_string).unwrap_or_default(),
         reason: text(names::REASON_HEADER),
         queue: text(names::QUEUE_HEADER),
         exchange: text(names::EXCHANGE_HEADER),
         routing_key: text(names::ROUTING_KEY_HEADER),
         first_seen,
         attempts: text(names::ATTEMPTS_HEADER).parse().unwrap_or_default(),
-        kind: properties
-            .kind()
-            .as_ref()
-            .map(ToString::to_string)
-            .unwrap_or_default(),
+        kind: properties.kind().as_ref().map(ToString::to_string).unwrap_or_default(),
         body: message.data.clone(),
     };
     let outgoing = Outgoing {

@@ -85,15 +85,9 @@ impl Delivery {
         origin: Arc<Origin>,
     ) -> Self {
         let properties = &delivery.properties;
-        let headers = properties
-            .headers()
-            .as_ref()
-            .map(headers::from_table)
-            .unwrap_or_default();
+        let headers = properties.headers().as_ref().map(headers::from_table).unwrap_or_default();
         let original = |header: &str, now: &str| {
-            headers
-                .get(header)
-                .map_or_else(|| now.to_owned(), String::clone)
+            headers.get(header).map_or_else(|| now.to_owned(), String::clone)
         };
         let first_seen = headers.get(names::FIRST_SEEN_HEADER);
         let attempts = headers.get(names::ATTEMPTS_HEADER);
@@ -103,12 +97,8 @@ impl Delivery {
             message_id: properties.message_id().as_ref().map(ToString::to_string),
             kind: properties.kind().as_ref().map(ToString::to_string),
             redelivered: delivery.redelivered,
-            first_seen: first_seen
-                .and_then(|text| parse_instant(text))
-                .unwrap_or(received_at),
-            earlier_attempts: attempts
-                .and_then(|text| text.parse().ok())
-                .unwrap_or_default(),
+            first_seen: first_seen.and_then(|text| parse_instant(text)).unwrap_or(received_at),
+            earlier_attempts: attempts.and_then(|text| text.parse().ok()).unwrap_or_default(),
             headers,
             body: delivery.data,
             acker: delivery.acker,
@@ -118,17 +108,13 @@ impl Delivery {
 
     /// The work is done. `false` when the broker could not be told, and delivers it again.
     pub async fn ack(self) -> bool {
-        self.settle("ack", self.acker.ack(BasicAckOptions::default()))
-            .await
+        self.settle("ack", self.acker.ack(BasicAckOptions::default())).await
     }
 
     /// Puts it back to the head of its queue, from where it is delivered again at once, possibly
     /// to another consumer. `false` when the broker could not be told, and delivers it again.
     pub async fn requeue(self) -> bool {
-        let options = BasicNackOptions {
-            requeue: true,
-            ..BasicNackOptions::default()
-        };
+        let options = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
         self.settle("requeue", self.acker.nack(options)).await
     }
 
@@ -174,10 +160,7 @@ impl Delivery {
             (names::ROUTING_KEY_HEADER, self.routing_key.clone()),
             (names::QUEUE_HEADER, self.origin.queue.clone()),
             (names::FIRST_SEEN_HEADER, format_instant(self.first_seen)),
-            (
-                names::ATTEMPTS_HEADER,
-                self.earlier_attempts.saturating_add(attempts).to_string(),
-            ),
+            (names::ATTEMPTS_HEADER, self.earlier_attempts.saturating_add(attempts).to_string()),
         ] {
             headers.insert(name.to_owned(), value);
         }
@@ -186,10 +169,7 @@ impl Delivery {
             routing_key: self.routing_key.clone(),
             body: self.body.clone(),
             // A message of a v1 client has none, and an operator needs something to name it by.
-            message_id: self
-                .message_id
-                .clone()
-                .unwrap_or_else(|| Uuid::now_v7().to_string()),
+            message_id: self.message_id.clone().unwrap_or_else(|| Uuid::now_v7().to_string()),
             kind: self.kind.clone().unwrap_or_default(),
             timestamp: self.first_seen,
             headers,

@@ -7,10 +7,7 @@ use lapin::types::{AMQPValue, FieldTable};
 use crate::{BrokerError, topology::short};
 
 pub(crate) fn from_table(table: &FieldTable) -> BTreeMap<String, String> {
-    table
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_string(), text(value)?)))
-        .collect()
+    table.into_iter().filter_map(|(name, value)| Some((name.to_string(), text(value)?))).collect()
 }
 
 pub(crate) fn to_table(headers: &BTreeMap<String, String>) -> Result<FieldTable, BrokerError> {

@@ -17,23 +17,10 @@ pub const CONFIRM_SECONDS: &str = "manman_publish_confirm_seconds";
 
 /// Gives the recorder units and help texts; call once, after it is installed.
 pub fn describe() {
-    describe_counter!(
-        RECONNECTS,
-        "Connections to the broker made after the first one"
-    );
+    describe_counter!(RECONNECTS, "Connections to the broker made after the first one");
     describe_gauge!(CONNECTED, "1 while the link to the broker is connected");
     describe_counter!(PUBLISHED, "Messages confirmed by the broker");
-    describe_counter!(
-        UNROUTABLE,
-        "Messages confirmed by the broker that no queue received"
-    );
-    describe_counter!(
-        DEAD_LETTERS,
-        "Messages given up on and put into the dead letter queue"
-    );
-    describe_histogram!(
-        CONFIRM_SECONDS,
-        Unit::Seconds,
-        "Time until a batch was confirmed"
-    );
+    describe_counter!(UNROUTABLE, "Messages confirmed by the broker that no queue received");
+    describe_counter!(DEAD_LETTERS, "Messages given up on and put into the dead letter queue");
+    describe_histogram!(CONFIRM_SECONDS, Unit::Seconds, "Time until a batch was confirmed");
 }

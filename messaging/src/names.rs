@@ -75,10 +75,7 @@ mod tests {
         assert_eq!(command_key(EntityType::Worker, 6), "worker.6.command");
         assert_eq!(status_key(EntityType::Worker, 6), "worker.6.status");
         assert_eq!(status_pattern(EntityType::Worker), "worker.*.status");
-        assert_eq!(
-            command_queue(EntityType::Worker, 6),
-            "dev-queue-name-WORKER-6"
-        );
+        assert_eq!(command_queue(EntityType::Worker, 6), "dev-queue-name-WORKER-6");
     }
 
     #[test]
@@ -87,9 +84,6 @@ mod tests {
         assert_eq!(command_key(instance, 12), "game_server_instance.12.command");
         assert_eq!(status_key(instance, 12), "game_server_instance.12.status");
         assert_eq!(status_pattern(instance), "game_server_instance.*.status");
-        assert_eq!(
-            command_queue(instance, 12),
-            "dev-queue-name-GAME_SERVER_INSTANCE-12"
-        );
+        assert_eq!(command_queue(instance, 12), "dev-queue-name-GAME_SERVER_INSTANCE-12");
     }
 }

@@ -141,11 +141,7 @@ impl Outgoing {
         let properties = BasicProperties::default()
             .with_content_type("application/json".into())
             .with_content_encoding("utf-8".into())
-            .with_delivery_mode(if self.persistent {
-                PERSISTENT
-            } else {
-                TRANSIENT
-            })
+            .with_delivery_mode(if self.persistent { PERSISTENT } else { TRANSIENT })
             .with_message_id(short(&self.message_id)?)
             .with_type(short(&self.kind)?)
             .with_timestamp(timestamp)

@@ -72,12 +72,7 @@ impl Publisher {
     /// A publisher on a link of its own. A link has one user: its state is that user's.
     #[must_use]
     pub fn new(broker: Broker, topology: Topology) -> Self {
-        Self {
-            retry: Retry::new(broker.config().backoff),
-            broker,
-            topology,
-            open: None,
-        }
+        Self { retry: Retry::new(broker.config().backoff), broker, topology, open: None }
     }
 
     /// The link, for readiness.
@@ -171,12 +166,10 @@ impl Publisher {
         if let Some(wait) = self.retry.wait(Instant::now()) {
             return Err(PublishError::Waiting(wait));
         }
-        ConfirmChannel::open(&self.broker, &self.topology)
-            .await
-            .map_err(|error| {
-                self.retry.failed(Instant::now());
-                PublishError::Away(error)
-            })
+        ConfirmChannel::open(&self.broker, &self.topology).await.map_err(|error| {
+            self.retry.failed(Instant::now());
+            PublishError::Away(error)
+        })
     }
 
     /// Closes the connection politely.
@@ -204,10 +197,7 @@ impl Publisher {
             .record(started.elapsed());
         ::metrics::counter!(metrics::PUBLISHED, "link" => link.clone())
             .increment(window.len() as u64);
-        let unroutable = outcomes
-            .iter()
-            .filter(|outcome| **outcome != Published::Routed)
-            .count();
+        let unroutable = outcomes.iter().filter(|outcome| **outcome != Published::Routed).count();
         ::metrics::counter!(metrics::UNROUTABLE, "link" => link).increment(unroutable as u64);
         Ok(outcomes)
     }

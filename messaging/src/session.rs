@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use futures::{FutureExt, StreamExt};
+use futures::StreamExt;
 use lapin::{
     AsyncTcpStream, Channel, Connection, ConnectionProperties, ConnectionStatus, Event,
     tcp::{RustlsConnector, RustlsConnectorConfig},
@@ -66,25 +66,16 @@ impl Session {
         let config = broker.config();
         let socket = Socket::default();
         let attempt = CutOnDrop(socket.clone());
-        let connection = timeout(
-            config.connect_timeout,
-            connect(config, broker.name(), socket),
-        )
-        .await
-        .map_err(|_| silent(config))?
-        .map_err(|source| BrokerError::Connect {
-            address: config.address(),
-            source: Box::new(source),
-        })?;
+        let connection = timeout(config.connect_timeout, connect(config, broker.name(), socket))
+            .await
+            .map_err(|_| silent(config))?
+            .map_err(|source| BrokerError::Connect {
+                address: config.address(),
+                source: Box::new(source),
+            })?;
         let generation = broker.up();
         let watcher = tokio::spawn(watch(broker.clone(), generation, &connection)).abort_handle();
-        Ok(Self {
-            broker,
-            connection,
-            generation,
-            watcher,
-            _socket: attempt,
-        })
+        Ok(Self { broker, connection, generation, watcher, _socket: attempt })
     }
 
     pub(crate) fn is_alive(&self) -> bool {
@@ -97,8 +88,7 @@ impl Session {
     }
 
     pub(crate) async fn channel(&self) -> Result<Channel, BrokerError> {
-        self.within("open a channel", self.connection.create_channel())
-            .await
+        self.within("open a channel", self.connection.create_channel()).await
     }
 
     /// Awaits an answer of the broker, but not for ever.
@@ -108,13 +98,12 @@ impl Session {
         answer: impl Future<Output = lapin::Result<T>>,
     ) -> Result<T, BrokerError> {
         let config = self.broker.config();
-        timeout(config.connect_timeout, answer)
-            .await
-            .map_err(|_| silent(config))?
-            .map_err(|source| BrokerError::Operation {
+        timeout(config.connect_timeout, answer).await.map_err(|_| silent(config))?.map_err(
+            |source| BrokerError::Operation {
                 operation: operation.into(),
                 source: Box::new(source),
-            })
+            },
+        )
     }
 
     /// Says goodbye to the broker, so that it logs no abrupt end.
@@ -134,10 +123,7 @@ impl Drop for Session {
 }
 
 fn silent(config: &BrokerConfig) -> BrokerError {
-    BrokerError::Silent {
-        address: config.address(),
-        after: config.connect_timeout,
-    }
+    BrokerError::Silent { address: config.address(), after: config.connect_timeout }
 }
 
 /// Reports blocking to the log and the end of the connection to its link.
@@ -177,15 +163,12 @@ async fn connect(config: &BrokerConfig, name: &str, socket: Socket) -> lapin::Re
         lapin::runtime::default_runtime()?,
         async move |_, runtime| {
             let tls = config.tls.as_ref().map(tls_connector).transpose()?;
-            let addresses: Vec<_> = lookup_host((config.host.as_str(), config.port))
-                .await?
-                .collect();
-            let stream = timeout(
-                config.connect_timeout,
-                AsyncTcpStream::connect(&runtime, addresses),
-            )
-            .await
-            .map_err(io::Error::from)??;
+            let addresses: Vec<_> =
+                lookup_host((config.host.as_str(), config.port)).await?.collect();
+            let stream =
+                timeout(config.connect_timeout, AsyncTcpStream::connect(&runtime, addresses))
+                    .await
+                    .map_err(io::Error::from)??;
             if let AsyncTcpStream::Plain(plain) = &stream {
                 let handle = plain.get_ref().as_fd().try_clone_to_owned()?;
                 let _ = socket.0.set(TcpStream::from(handle));
@@ -199,7 +182,6 @@ async fn connect(config: &BrokerConfig, name: &str, socket: Socket) -> lapin::Re
         },
         properties,
     )
-    .boxed()
     .await
 }
 

@@ -43,9 +43,7 @@ impl Topology {
     /// virtual host. Routing keys stay as they are.
     #[must_use]
     pub fn in_namespace(namespace: impl Into<String>) -> Self {
-        Self {
-            namespace: namespace.into(),
-        }
+        Self { namespace: namespace.into() }
     }
 
     fn named(&self, name: &str) -> String {
@@ -133,19 +131,13 @@ impl Topology {
             (self.events_exchange(), ExchangeKind::Topic),
             (self.dead_letter_exchange(), ExchangeKind::Fanout),
         ] {
-            let durable = ExchangeDeclareOptions {
-                durable: true,
-                ..ExchangeDeclareOptions::default()
-            };
+            let durable =
+                ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
             let answer =
                 channel.exchange_declare(short(&exchange)?, kind, durable, FieldTable::default());
-            session
-                .within(format!("declare exchange {exchange}"), answer)
-                .await?;
+            session.within(format!("declare exchange {exchange}"), answer).await?;
         }
-        self.internal_status_queue()
-            .declare(session, channel)
-            .await?;
+        self.internal_status_queue().declare(session, channel).await?;
         self.dead_letter_queue().declare(session, channel).await
     }
 }
@@ -164,9 +156,7 @@ impl QueueSpec {
             ..QueueDeclareOptions::default()
         };
         let answer = channel.queue_declare(name.clone(), options, FieldTable::default());
-        session
-            .within(format!("declare queue {name}"), answer)
-            .await?;
+        session.within(format!("declare queue {name}"), answer).await?;
         for (exchange, key) in &self.bindings {
             let answer = channel.queue_bind(
                 name.clone(),
@@ -175,12 +165,7 @@ impl QueueSpec {
                 QueueBindOptions::default(),
                 FieldTable::default(),
             );
-            session
-                .within(
-                    format!("bind queue {name} to {exchange} with {key}"),
-                    answer,
-                )
-                .await?;
+            session.within(format!("bind queue {name} to {exchange} with {key}"), answer).await?;
         }
         Ok(())
     }
@@ -192,24 +177,15 @@ impl QueueSpec {
         session: &Session,
         channel: &Channel,
     ) -> Result<bool, BrokerError> {
-        let options = QueueDeleteOptions {
-            if_unused: true,
-            ..QueueDeleteOptions::default()
-        };
+        let options = QueueDeleteOptions { if_unused: true, ..QueueDeleteOptions::default() };
         let answer = channel.queue_delete(short(&self.name)?, options);
-        match session
-            .within(format!("delete queue {}", self.name), answer)
-            .await
-        {
+        match session.within(format!("delete queue {}", self.name), answer).await {
             Ok(_) => Ok(true),
-            Err(error) if error.reply_code() == Some(PRECONDITION_FAILED) => Ok(false),
+            Err(error) if error.is_precondition() => Ok(false),
             Err(error) => Err(error),
         }
     }
 }
-
-/// AMQP reply code: the queue is in use, or exists with other properties.
-const PRECONDITION_FAILED: u16 = 406;
 
 /// A name as AMQP carries it. The library's own conversion panics on a longer one.
 pub(crate) fn short(name: &str) -> Result<ShortString, BrokerError> {

@@ -15,10 +15,7 @@ use tokio_util::sync::CancellationToken;
 const KEY: &str = "worker.1.status";
 
 async fn publish(topology: &Topology, ids: impl IntoIterator<Item = &str>) {
-    let batch: Vec<_> = ids
-        .into_iter()
-        .map(|id| message(topology, KEY, id))
-        .collect();
+    let batch: Vec<_> = ids.into_iter().map(|id| message(topology, KEY, id)).collect();
     let mut publisher = Publisher::new(Broker::new("test.publisher", config()), topology.clone());
     publisher.publish(&batch).await.unwrap();
     publisher.close().await;
@@ -65,28 +62,15 @@ async fn a_requeued_message_is_delivered_again_and_an_acknowledged_one_is_not() 
         assert_eq!(first.headers.get("x-test").map(String::as_str), Some("1"));
         assert!(first.requeue().await);
         let again = next(&mut consumer).await;
-        assert_eq!(
-            (again.message_id.as_deref(), again.redelivered),
-            (Some("1"), true)
-        );
+        assert_eq!((again.message_id.as_deref(), again.redelivered), (Some("1"), true));
         assert!(again.ack().await);
         let second = next(&mut consumer).await;
-        assert_eq!(
-            (second.message_id.as_deref(), second.redelivered),
-            (Some("2"), false)
-        );
+        assert_eq!((second.message_id.as_deref(), second.redelivered), (Some("2"), false));
         assert!(second.ack().await);
         stop.cancel();
         assert!(consumer.next().await.is_none());
         drop(consumer);
-        assert_eq!(
-            V1Client::connect()
-                .await
-                .waiting(&queue.name)
-                .await
-                .unwrap(),
-            0
-        );
+        assert_eq!(V1Client::connect().await.waiting(&queue.name).await.unwrap(), 0);
     })
     .await;
 }
@@ -100,14 +84,7 @@ async fn no_more_is_handed_out_than_the_prefetch_allows() {
         let first = next(&mut consumer).await;
         let second = next(&mut consumer).await;
         // Counted by the broker: the third is still in the queue.
-        assert_eq!(
-            V1Client::connect()
-                .await
-                .waiting(&queue.name)
-                .await
-                .unwrap(),
-            1
-        );
+        assert_eq!(V1Client::connect().await.waiting(&queue.name).await.unwrap(), 1);
         assert!(consumer.next().now_or_never().is_none());
         assert!(first.ack().await);
         assert_eq!(text(&next(&mut consumer).await), r#""3""#);
@@ -135,14 +112,7 @@ async fn stopping_lets_work_in_flight_finish_and_gives_back_the_rest_at_once() {
         }
         assert!(in_flight.ack().await, "its connection is still there");
         drop((stopping, successor));
-        assert_eq!(
-            V1Client::connect()
-                .await
-                .waiting(&queue.name)
-                .await
-                .unwrap(),
-            0
-        );
+        assert_eq!(V1Client::connect().await.waiting(&queue.name).await.unwrap(), 0);
     })
     .await;
 }
@@ -166,11 +136,7 @@ async fn of_two_exclusive_consumers_the_second_stands_by_and_takes_over() {
     with_topology(|topology| async move {
         let queue = topology.internal_status_queue();
         let exclusive = |name: &str| {
-            let settings = ConsumerConfig {
-                queue: queue.clone(),
-                prefetch: 10,
-                exclusive: true,
-            };
+            let settings = ConsumerConfig { queue: queue.clone(), prefetch: 10, exclusive: true };
             let stop = CancellationToken::new();
             let broker = Broker::new(name, config());
             let consumer = Consumer::new(broker, topology.clone(), settings, stop.clone());

@@ -41,16 +41,12 @@ async fn a_body_nobody_can_read_becomes_a_dead_letter_that_says_why() {
         publish(&topology, "1").await;
         next(&mut consumer).await.ack().await;
         let v1 = V1Client::connect().await;
-        v1.publish(&topology.internal_exchange(), KEY, "not json")
-            .await;
+        v1.publish(&topology.internal_exchange(), KEY, "not json").await;
 
         let delivery = next(&mut consumer).await;
         let first_seen = delivery.first_seen;
         let rejection = InternalStatusInfo::parse(&delivery.body).unwrap_err();
-        delivery
-            .dead_letter(rejection.to_string(), 1)
-            .await
-            .unwrap();
+        delivery.dead_letter(rejection.to_string(), 1).await.unwrap();
 
         for look in ["first", "second"] {
             let letters = dead_letters(&topology).list(10).await.unwrap();
@@ -69,11 +65,7 @@ async fn a_body_nobody_can_read_becomes_a_dead_letter_that_says_why() {
                 first_seen.timestamp_micros()
             );
         }
-        assert_eq!(
-            v1.waiting(&queue.name).await.unwrap(),
-            0,
-            "and it left its queue"
-        );
+        assert_eq!(v1.waiting(&queue.name).await.unwrap(), 0, "and it left its queue");
     })
     .await;
 }
@@ -87,11 +79,7 @@ async fn a_redriven_message_comes_back_as_it_first_was_and_its_attempts_add_up()
 
         let again = next(&mut consumer).await;
         assert_eq!(text(&again), r#""1""#);
-        assert_eq!(
-            again.message_id.as_deref(),
-            Some("1"),
-            "so that it is recognised"
-        );
+        assert_eq!(again.message_id.as_deref(), Some("1"), "so that it is recognised");
         assert_eq!(again.kind.as_deref(), Some("test"));
         assert_eq!(again.exchange, topology.internal_exchange());
         assert_eq!(again.routing_key, KEY);
@@ -101,10 +89,7 @@ async fn a_redriven_message_comes_back_as_it_first_was_and_its_attempts_add_up()
 
         let letters = dead_letters(&topology).list(10).await.unwrap();
         assert_eq!(letters.len(), 1);
-        assert_eq!(
-            (letters[0].reason.as_str(), letters[0].attempts),
-            ("still no", 5)
-        );
+        assert_eq!((letters[0].reason.as_str(), letters[0].attempts), ("still no", 5));
     })
     .await;
 }
@@ -116,16 +101,10 @@ async fn a_redrive_moves_what_was_chosen_and_keeps_the_rest() {
             drop(given_up_on(&topology, id, "no", 1).await);
         }
         let operator = dead_letters(&topology);
-        let redriven = operator
-            .redrive(|letter| letter.message_id == "2")
-            .await
-            .unwrap();
+        let redriven = operator.redrive(|letter| letter.message_id == "2").await.unwrap();
         assert_eq!(redriven, Redriven { moved: 1, kept: 2 });
         let kept: Vec<_> = operator.list(10).await.unwrap();
-        let kept: Vec<_> = kept
-            .iter()
-            .map(|letter| letter.message_id.as_str())
-            .collect();
+        let kept: Vec<_> = kept.iter().map(|letter| letter.message_id.as_str()).collect();
         assert_eq!(kept, ["1", "3"]);
         assert_eq!(operator.list(1).await.unwrap().len(), 1);
     })
@@ -143,11 +122,7 @@ async fn a_dead_letter_whose_queue_is_gone_stays() {
         };
         let (mut consumer, stop) = consumer(config(), &topology, queue.clone(), 1);
         let reading = tokio::spawn(async move {
-            next(&mut consumer)
-                .await
-                .dead_letter("no", 1)
-                .await
-                .unwrap();
+            next(&mut consumer).await.dead_letter("no", 1).await.unwrap();
             consumer
         });
         let v1 = V1Client::connect().await;
@@ -192,6 +167,34 @@ async fn a_message_the_dead_letters_cannot_take_goes_back_to_its_queue() {
         let again = next(&mut consumer).await;
         assert_eq!((text(&again).as_str(), again.redelivered), (r#""2""#, true));
         assert!(again.ack().await);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redrive_ends_though_everything_it_moves_fails_again_at_once() {
+    with_topology(|topology| async move {
+        for id in ["1", "2", "3"] {
+            drop(given_up_on(&topology, id, "no", 1).await);
+        }
+        let (mut consumer, stop) =
+            consumer(config(), &topology, topology.internal_status_queue(), 1);
+        let failing = tokio::spawn(async move {
+            let mut failed = 0;
+            while let Some(delivery) = consumer.next().await {
+                delivery.dead_letter("no", 1).await.unwrap();
+                failed += 1;
+                if failed == 3 {
+                    stop.cancel();
+                }
+            }
+        });
+        let operator = dead_letters(&topology);
+        let redrive = operator.redrive(|_| true);
+        let redriven = support::soon("the redrive ends", redrive).await.unwrap();
+        assert_eq!(redriven, Redriven { moved: 3, kept: 0 });
+        support::soon("all fail again", failing).await.unwrap();
+        assert_eq!(operator.list(10).await.unwrap().len(), 3);
     })
     .await;
 }

@@ -20,9 +20,7 @@ fn publisher(topology: &Topology) -> Publisher {
 async fn a_batch_arrives_in_order_and_every_message_is_confirmed() {
     with_topology(|topology| async move {
         // More than are in flight at once.
-        let batch: Vec<_> = (0..2_500)
-            .map(|n| message(&topology, KEY, &n.to_string()))
-            .collect();
+        let batch: Vec<_> = (0..2_500).map(|n| message(&topology, KEY, &n.to_string())).collect();
         let published = publisher(&topology).publish(&batch).await.unwrap();
         assert_eq!(published, vec![Published::Routed; batch.len()]);
 
@@ -114,20 +112,16 @@ async fn a_v1_subscriber_receives_an_external_status_with_all_properties() {
 async fn a_name_too_long_for_amqp_is_refused_before_anything_is_sent() {
     with_topology(|topology| async move {
         let mut publisher = publisher(&topology);
-        let batch = [
-            message(&topology, KEY, "fits"),
-            message(&topology, &"k".repeat(256), "too-long"),
-        ];
+        let batch =
+            [message(&topology, KEY, "fits"), message(&topology, &"k".repeat(256), "too-long")];
         let error = publisher.publish(&batch).await.unwrap_err();
         assert!(
             matches!(&error, PublishError::Invalid { message_id, .. } if message_id == "too-long"),
             "{error}"
         );
         publisher.connect().await.unwrap();
-        let waiting = V1Client::connect()
-            .await
-            .waiting(&topology.internal_status_queue().name)
-            .await;
+        let waiting =
+            V1Client::connect().await.waiting(&topology.internal_status_queue().name).await;
         assert_eq!(waiting.unwrap(), 0);
     })
     .await;

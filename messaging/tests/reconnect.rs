@@ -20,9 +20,7 @@ async fn proxied() -> (Proxy, BrokerConfig) {
 }
 
 fn batch(topology: &Topology) -> Vec<Outgoing> {
-    ["1", "2", "3"]
-        .map(|id| message(topology, KEY, id))
-        .to_vec()
+    ["1", "2", "3"].map(|id| message(topology, KEY, id)).to_vec()
 }
 
 /// What the relay does: the same batch again until it is confirmed.
@@ -52,9 +50,7 @@ async fn a_publisher_fails_while_the_broker_is_away_and_goes_on_when_it_is_back(
 
         proxy.cut();
         soon("the idle link notices", link.disconnected()).await;
-        let error = soon("an answer", publisher.publish(&batch(&topology)))
-            .await
-            .unwrap_err();
+        let error = soon("an answer", publisher.publish(&batch(&topology))).await.unwrap_err();
         assert!(matches!(error, PublishError::Away(_)), "{error}");
         let error = publisher.publish(&batch(&topology)).await.unwrap_err();
         assert!(matches!(error, PublishError::Waiting(_)), "{error}");
@@ -78,9 +74,7 @@ async fn a_broker_that_never_confirms_leaves_the_outcome_unknown_and_the_resend_
         publisher.connect().await.unwrap();
 
         proxy.freeze();
-        let error = soon("the timeout", publisher.publish(&batch(&topology)))
-            .await
-            .unwrap_err();
+        let error = soon("the timeout", publisher.publish(&batch(&topology))).await.unwrap_err();
         assert!(matches!(error, PublishError::Unknown(_)), "{error}");
         assert!(!link.is_connected(), "the connection is not trusted again");
         let error = soon("an answer", async {
@@ -108,19 +102,14 @@ async fn a_publish_given_up_halfway_does_not_disturb_the_next_one() {
         let mut publisher = Publisher::new(Broker::new("test.publisher", config), topology.clone());
         publisher.connect().await.unwrap();
         proxy.freeze();
-        let given_up = tokio::time::timeout(
-            Duration::from_millis(100),
-            publisher.publish(&batch(&topology)),
-        )
-        .await;
+        let given_up =
+            tokio::time::timeout(Duration::from_millis(100), publisher.publish(&batch(&topology)))
+                .await;
         assert!(given_up.is_err());
         proxy.restore();
         let unroutable = message(&topology, "worker.1.command", "4");
         let published = publish_at_last(&mut publisher, &[unroutable]).await;
-        assert!(matches!(
-            published.as_slice(),
-            [Published::Unroutable { .. }]
-        ));
+        assert!(matches!(published.as_slice(), [Published::Unroutable { .. }]));
     })
     .await;
 }
@@ -152,14 +141,8 @@ async fn a_consumer_reconnects_and_gets_again_what_it_had_not_acknowledged() {
         });
         proxy.restore();
         soon("the consumer is back", link.connected()).await;
-        assert!(
-            !unacknowledged.ack().await,
-            "of an older connection: harmless"
-        );
-        publisher
-            .publish(&[message(&topology, KEY, "4")])
-            .await
-            .unwrap();
+        assert!(!unacknowledged.ack().await, "of an older connection: harmless");
+        publisher.publish(&[message(&topology, KEY, "4")]).await.unwrap();
         let arrived = soon("all messages", reading).await.unwrap();
         // The third may have been handed to the client library before the cut, or not.
         assert_eq!(arrived, [r#""2""#, r#""3""#, r#""4""#]);
@@ -173,10 +156,7 @@ async fn a_dead_letter_that_cannot_be_published_is_delivered_again_after_the_out
         let (proxy, proxied) = proxied().await;
         let mut publisher =
             Publisher::new(Broker::new("test.publisher", config()), topology.clone());
-        publisher
-            .publish(&[message(&topology, KEY, "1")])
-            .await
-            .unwrap();
+        publisher.publish(&[message(&topology, KEY, "1")]).await.unwrap();
         let queue = topology.internal_status_queue();
         let (mut consumer, _stop) = consumer(proxied, &topology, queue, 1);
         let delivery = next(&mut consumer).await;

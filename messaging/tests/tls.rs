@@ -22,9 +22,7 @@ use tokio_rustls::{
 };
 
 fn file(name: &str) -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), "tests", "tls", name]
-        .iter()
-        .collect()
+    [env!("CARGO_MANIFEST_DIR"), "tests", "tls", name].iter().collect()
 }
 
 /// Ends TLS in front of the broker, on a port of its own.

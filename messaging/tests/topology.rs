@@ -17,17 +17,9 @@ fn publisher(topology: &Topology) -> Publisher {
 
 async fn declare_exchanges_as_v1(v1: &V1Client, topology: &Topology) -> lapin::Result<()> {
     for exchange in [topology.internal_exchange(), topology.external_exchange()] {
-        let durable = ExchangeDeclareOptions {
-            durable: true,
-            ..ExchangeDeclareOptions::default()
-        };
+        let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
         v1.channel
-            .exchange_declare(
-                exchange.into(),
-                ExchangeKind::Topic,
-                durable,
-                FieldTable::default(),
-            )
+            .exchange_declare(exchange.into(), ExchangeKind::Topic, durable, FieldTable::default())
             .await?;
     }
     Ok(())
@@ -37,17 +29,13 @@ async fn declare_everything_as_v1(v1: &V1Client, topology: &Topology) -> lapin::
     declare_exchanges_as_v1(v1, topology).await?;
     v1.declare(&topology.internal_status_queue()).await?;
     v1.declare(&topology.external_status_queue()).await?;
-    v1.declare(&topology.command_queue(EntityType::Worker, 6))
-        .await
+    v1.declare(&topology.command_queue(EntityType::Worker, 6)).await
 }
 
 async fn declare_everything_ourselves(topology: &Topology) {
     let mut publisher = publisher(topology);
     publisher.connect().await.unwrap();
-    for queue in [
-        topology.external_status_queue(),
-        topology.command_queue(EntityType::Worker, 6),
-    ] {
+    for queue in [topology.external_status_queue(), topology.command_queue(EntityType::Worker, 6)] {
         publisher.declare_queue(&queue).await.unwrap();
     }
     publisher.close().await;
@@ -64,8 +52,7 @@ async fn a_v1_client_may_declare_the_same_before_or_after_us_and_we_may_do_it_ag
             declare_everything_ourselves(&topology).await;
             declare_everything_as_v1(&v1, &topology).await.unwrap();
             declare_everything_ourselves(&topology).await;
-            v1.delete(&topology.command_queue(EntityType::Worker, 6).name)
-                .await;
+            v1.delete(&topology.command_queue(EntityType::Worker, 6).name).await;
         })
         .await;
     }
@@ -99,10 +86,7 @@ async fn a_closed_workers_queue_is_deleted_unless_somebody_consumes_it() {
         let mut publisher = publisher(&topology);
         publisher.declare_queue(&queue).await.unwrap();
         assert!(publisher.delete_queue_unless_used(&queue).await.unwrap());
-        assert!(
-            publisher.delete_queue_unless_used(&queue).await.unwrap(),
-            "again"
-        );
+        assert!(publisher.delete_queue_unless_used(&queue).await.unwrap(), "again");
 
         publisher.declare_queue(&queue).await.unwrap();
         let v1 = V1Client::connect().await;
@@ -113,14 +97,11 @@ async fn a_closed_workers_queue_is_deleted_unless_somebody_consumes_it() {
         drop(consumer);
         drop(v1);
         let probe = V1Client::connect().await;
-        soon(
-            "the broker deletes the queue with its last consumer",
-            async {
-                while probe.waiting(&queue.name).await.is_ok() {
-                    tokio::task::yield_now().await;
-                }
-            },
-        )
+        soon("the broker deletes the queue with its last consumer", async {
+            while probe.waiting(&queue.name).await.is_ok() {
+                tokio::task::yield_now().await;
+            }
+        })
         .await;
     })
     .await;
@@ -134,10 +115,7 @@ async fn a_queue_declared_otherwise_is_an_error_that_leaves_the_publisher_usable
         publisher.declare_queue(&queue).await.unwrap();
         queue.auto_delete = false;
         let error = publisher.declare_queue(&queue).await.unwrap_err();
-        assert!(
-            matches!(error, messaging::PublishError::Queue(_)),
-            "{error}"
-        );
+        assert!(matches!(error, messaging::PublishError::Queue(_)), "{error}");
         let stop = Outgoing::command(
             &topology,
             (EntityType::Worker, 9),

@@ -20,28 +20,19 @@ impl Command {
     /// Create and run an instance of a config.
     #[must_use]
     pub fn start(config_id: i32) -> Self {
-        Self {
-            command_type: CommandType::Start,
-            command_args: vec![config_id.to_string()],
-        }
+        Self { command_type: CommandType::Start, command_args: vec![config_id.to_string()] }
     }
 
     /// Stop the instances of a config.
     #[must_use]
     pub fn stop(config_id: i32) -> Self {
-        Self {
-            command_type: CommandType::Stop,
-            command_args: vec![config_id.to_string()],
-        }
+        Self { command_type: CommandType::Stop, command_args: vec![config_id.to_string()] }
     }
 
     /// Stop every instance and then the worker itself.
     #[must_use]
     pub fn shut_down() -> Self {
-        Self {
-            command_type: CommandType::Stop,
-            command_args: Vec::new(),
-        }
+        Self { command_type: CommandType::Stop, command_args: Vec::new() }
     }
 
     /// Write words, joined by single blanks, as one line to the instance of a config.
@@ -49,9 +40,7 @@ impl Command {
     pub fn stdin(config_id: i32, words: impl IntoIterator<Item = String>) -> Self {
         Self {
             command_type: CommandType::Stdin,
-            command_args: std::iter::once(config_id.to_string())
-                .chain(words)
-                .collect(),
+            command_args: std::iter::once(config_id.to_string()).chain(words).collect(),
         }
     }
 }
@@ -66,18 +55,9 @@ mod tests {
 
     #[test]
     fn commands_are_written_as_v1_workers_read_them() {
-        assert_eq!(
-            wire(&Command::start(1)),
-            r#"{"command_type":"START","command_args":["1"]}"#
-        );
-        assert_eq!(
-            wire(&Command::stop(2)),
-            r#"{"command_type":"STOP","command_args":["2"]}"#
-        );
-        assert_eq!(
-            wire(&Command::shut_down()),
-            r#"{"command_type":"STOP","command_args":[]}"#
-        );
+        assert_eq!(wire(&Command::start(1)), r#"{"command_type":"START","command_args":["1"]}"#);
+        assert_eq!(wire(&Command::stop(2)), r#"{"command_type":"STOP","command_args":["2"]}"#);
+        assert_eq!(wire(&Command::shut_down()), r#"{"command_type":"STOP","command_args":[]}"#);
         assert_eq!(
             wire(&Command::stdin(1, ["changelevel de_nuke".to_owned()])),
             r#"{"command_type":"STDIN","command_args":["1","changelevel de_nuke"]}"#

@@ -85,10 +85,7 @@ mod tests {
         let status =
             ExternalStatusInfo::reported(EntityType::Worker, 6, StatusType::Running, as_of, -1);
         assert_eq!(serde_json::to_string(&status).unwrap(), SAMPLE);
-        assert_eq!(
-            serde_json::from_str::<ExternalStatusInfo>(SAMPLE).unwrap(),
-            status
-        );
+        assert_eq!(serde_json::from_str::<ExternalStatusInfo>(SAMPLE).unwrap(), status);
     }
 
     #[test]

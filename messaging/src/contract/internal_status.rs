@@ -55,12 +55,7 @@ impl InternalStatusInfo {
         as_of: DateTime<Utc>,
         status_type: StatusType,
     ) -> Self {
-        Self {
-            entity_type,
-            identifier: id.to_string(),
-            as_of,
-            status_type,
-        }
+        Self { entity_type, identifier: id.to_string(), as_of, status_type }
     }
 
     /// Reads a body. Unknown keys are ignored; of a repeated key the last counts.
@@ -126,9 +121,7 @@ mod tests {
     const SAMPLE: &str = r#"{"entity_type":"game_server_instance","identifier":"12","as_of":"2026-01-02T03:04:05.989740+00:00","status_type":"CREATED"}"#;
 
     fn reason(body: &str) -> String {
-        InternalStatusInfo::parse(body.as_bytes())
-            .unwrap_err()
-            .to_string()
+        InternalStatusInfo::parse(body.as_bytes()).unwrap_err().to_string()
     }
 
     #[test]
@@ -149,30 +142,17 @@ mod tests {
         let body = r#"{"entity_type":"worker","identifier":"6","as_of":"2026-01-02T03:04:05Z","status_type":"LOST","exit_code":1}"#;
         let status = InternalStatusInfo::parse(body.as_bytes()).unwrap();
         assert_eq!(status.id(), Ok(6));
-        assert_eq!(
-            time::format_instant(status.as_of),
-            "2026-01-02T03:04:05+00:00"
-        );
+        assert_eq!(time::format_instant(status.as_of), "2026-01-02T03:04:05+00:00");
     }
 
     #[test]
     fn a_rejection_says_what_is_wrong() {
-        assert!(
-            reason("hello").starts_with("not JSON: "),
-            "{}",
-            reason("hello")
-        );
+        assert!(reason("hello").starts_with("not JSON: "), "{}", reason("hello"));
         assert!(reason("").starts_with("not JSON: "));
         assert_eq!(reason("[]"), "not a JSON object");
         assert_eq!(reason("{}"), "missing key entity_type");
-        assert_eq!(
-            reason(&SAMPLE.replace("as_of", "when")),
-            "missing key as_of"
-        );
-        assert_eq!(
-            reason(&SAMPLE.replace(r#""12""#, "12")),
-            "identifier is not a string"
-        );
+        assert_eq!(reason(&SAMPLE.replace("as_of", "when")), "missing key as_of");
+        assert_eq!(reason(&SAMPLE.replace(r#""12""#, "12")), "identifier is not a string");
         assert_eq!(
             reason(&SAMPLE.replace(r#""12""#, r#""twelve""#)),
             r#"identifier "twelve" is not an id"#
@@ -181,10 +161,7 @@ mod tests {
             reason(&SAMPLE.replace(r#""12""#, r#""2147483648""#)),
             r#"identifier "2147483648" is not an id"#
         );
-        assert_eq!(
-            reason(&SAMPLE.replace("CREATED", "FOO")),
-            r#"unknown status_type "FOO""#
-        );
+        assert_eq!(reason(&SAMPLE.replace("CREATED", "FOO")), r#"unknown status_type "FOO""#);
         assert_eq!(
             reason(&SAMPLE.replace("game_server_instance", "WORKER")),
             r#"unknown entity_type "WORKER""#
@@ -193,18 +170,12 @@ mod tests {
             reason(&SAMPLE.replace("2026-01-02T03", "yesterday")),
             r#"as_of "yesterday:04:05.989740+00:00" is not an instant"#
         );
-        assert_eq!(
-            reason(&SAMPLE.replace(r#""CREATED""#, "null")),
-            "status_type is not a string"
-        );
+        assert_eq!(reason(&SAMPLE.replace(r#""CREATED""#, "null")), "status_type is not a string");
     }
 
     #[test]
     fn bytes_that_are_not_utf8_are_not_json() {
         let rejection = InternalStatusInfo::parse(b"{\"entity_type\":\"\xff\"}").unwrap_err();
-        assert!(
-            matches!(rejection, StatusRejection::NotJson(_)),
-            "{rejection}"
-        );
+        assert!(matches!(rejection, StatusRejection::NotJson(_)), "{rejection}");
     }
 }

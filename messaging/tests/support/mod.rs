@@ -1,10 +1,6 @@
 //! A broker to test against, names of one's own on it, and a proxy in front of it to cut.
 
-#![allow(
-    dead_code,
-    clippy::allow_attributes,
-    reason = "each test program uses a part"
-)]
+#![allow(dead_code, clippy::allow_attributes, reason = "each test program uses a part")]
 
 use std::{env, panic::AssertUnwindSafe, time::Duration};
 
@@ -46,17 +42,13 @@ pub fn config() -> BrokerConfig {
 
 /// Awaits what must happen, and says what did not.
 pub async fn soon<T>(what: &str, happens: impl Future<Output = T>) -> T {
-    timeout(DEADLINE, happens)
-        .await
-        .unwrap_or_else(|_| panic!("in vain: {what}"))
+    timeout(DEADLINE, happens).await.unwrap_or_else(|_| panic!("in vain: {what}"))
 }
 
 /// Runs a test with names of its own on the broker, and removes them whatever it comes to.
 pub async fn with_topology<F: Future<Output = ()>>(test: impl FnOnce(Topology) -> F) {
     let topology = Topology::in_namespace(format!("test-{}.", Uuid::now_v7().simple()));
-    let outcome = AssertUnwindSafe(test(topology.clone()))
-        .catch_unwind()
-        .await;
+    let outcome = AssertUnwindSafe(test(topology.clone())).catch_unwind().await;
     let v1 = V1Client::connect().await;
     for exchange in [
         topology.internal_exchange(),
@@ -65,10 +57,7 @@ pub async fn with_topology<F: Future<Output = ()>>(test: impl FnOnce(Topology) -
         topology.dead_letter_exchange(),
     ] {
         let options = ExchangeDeleteOptions::default();
-        v1.channel
-            .exchange_delete(exchange.into(), options)
-            .await
-            .unwrap();
+        v1.channel.exchange_delete(exchange.into(), options).await.unwrap();
     }
     for queue in [
         topology.internal_status_queue(),
@@ -108,20 +97,14 @@ pub fn consumer(
     prefetch: u16,
 ) -> (Consumer, CancellationToken) {
     let stop = CancellationToken::new();
-    let settings = ConsumerConfig {
-        queue,
-        prefetch,
-        exclusive: false,
-    };
+    let settings = ConsumerConfig { queue, prefetch, exclusive: false };
     let broker = Broker::new("test.consumer", config);
     let consumer = Consumer::new(broker, topology.clone(), settings, stop.clone());
     (consumer, stop)
 }
 
 pub async fn next(consumer: &mut Consumer) -> Delivery {
-    soon("a delivery", consumer.next())
-        .await
-        .expect("consumer was stopped")
+    soon("a delivery", consumer.next()).await.expect("consumer was stopped")
 }
 
 pub fn text(delivery: &Delivery) -> String {
@@ -139,10 +122,7 @@ impl V1Client {
         let connection = Connection::connect(&url(), ConnectionProperties::default())
             .await
             .expect("RabbitMQ at MANMAN_TEST_AMQP_URL does not answer");
-        Self {
-            channel: connection.create_channel().await.unwrap(),
-            connection,
-        }
+        Self { channel: connection.create_channel().await.unwrap(), connection }
     }
 
     /// Declares a queue as v1 does, with its bindings; the exchanges are assumed to exist.
@@ -196,33 +176,22 @@ impl V1Client {
     }
 
     pub async fn delete(&self, queue: &str) {
-        self.channel
-            .queue_delete(queue.into(), QueueDeleteOptions::default())
-            .await
-            .unwrap();
+        self.channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await.unwrap();
     }
 
     /// How many messages wait in a queue; an error if it does not exist.
     pub async fn waiting(&self, queue: &str) -> lapin::Result<u32> {
         // A passive declaration that fails closes its channel.
         let channel = self.connection.create_channel().await?;
-        let options = QueueDeclareOptions {
-            passive: true,
-            ..QueueDeclareOptions::default()
-        };
-        let found = channel
-            .queue_declare(queue.into(), options, FieldTable::default())
-            .await?;
+        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let found = channel.queue_declare(queue.into(), options, FieldTable::default()).await?;
         Ok(found.message_count())
     }
 }
 
 /// The next message of a v1 client, acknowledged.
 pub async fn received(consumer: &mut lapin::Consumer) -> lapin::message::Delivery {
-    let delivery = soon("a message for the v1 client", consumer.next())
-        .await
-        .unwrap()
-        .unwrap();
+    let delivery = soon("a message for the v1 client", consumer.next()).await.unwrap().unwrap();
     delivery.ack(BasicAckOptions::default()).await.unwrap();
     delivery
 }

@@ -36,11 +36,7 @@ impl Proxy {
                 tokio::spawn(forward(client, target.clone(), modes.subscribe()));
             }
         });
-        Self {
-            address,
-            mode,
-            accepting: accepting.abort_handle(),
-        }
+        Self { address, mode, accepting: accepting.abort_handle() }
     }
 
     pub fn cut(&self) {

@@ -36,7 +36,7 @@ running() { read_state && is_process "$pid" "${mark[*]} "; }
 set_environment() {
   environment=(
     "PATH=$PATH" "HOME=$dir/home" "LANG=C.UTF-8"
-    "ERL_EPMD_PORT=$epmd_port" "ERL_EPMD_ADDRESS=127.0.0.1"
+    "ERL_CRASH_DUMP=$dir/erl_crash.dump" "ERL_EPMD_PORT=$epmd_port" "ERL_EPMD_ADDRESS=127.0.0.1"
     "RABBITMQ_NODENAME=manman@localhost"
     "RABBITMQ_NODE_IP_ADDRESS=127.0.0.1" "RABBITMQ_NODE_PORT=$port" "RABBITMQ_DIST_PORT=$distribution_port"
     "RABBITMQ_MNESIA_BASE=$dir/data" "RABBITMQ_LOG_BASE=$dir/log" "RABBITMQ_ENABLED_PLUGINS_FILE=$dir/plugins"
@@ -60,22 +60,24 @@ speaks_amqp() {
 ready_or_dead() { speaks_amqp || ! running; }
 
 start() {
-  port=${1-}
-  [[ $port =~ ^[0-9]+$ ]] || misuse "usage: broker.sh start DIR PORT"
-  local wanted=$port attempt
+  local attempt
+  [[ ${1-} =~ ^[0-9]+$ ]] || misuse "usage: broker.sh start DIR PORT"
   ! running || die "the broker in $dir is already running, on port $port"
-  port=$wanted
+  end_name_server
+  # From here on they are of this start, not of the last one.
+  port=$1 pid='' epmd_pid=''
   ! port_taken "$port" || die "port $port is taken"
   mkdir -p "$dir/home" "$dir/data" "$dir/log"
   # Some versions are short of descriptors with the 1024 of a usual shell.
   ulimit -n 65536 2>/dev/null || true
   echo '[].' >"$dir/plugins"
   : >"$dir/broker.conf"
-  end_name_server
+  # Erlang programs leave files in the current directory when they crash.
+  cd "$dir"
   trap abandon EXIT
   exit_on_signals
   # Again with other ports, because another start may have taken the free ones we saw.
-  for attempt in 1 2 3; do
+  for attempt in first second; do
     launch
     wait_until 120 ready_or_dead || break
     if running && speaks_amqp; then
@@ -85,7 +87,7 @@ start() {
     abandon
   done
   tail -n 15 "$dir/out" "$dir"/log/*.log >&2 2>/dev/null || true
-  die "the broker did not start (attempt $attempt, above: the end of its log)"
+  die "the broker did not start, on the $attempt attempt (above: the end of its log)"
 }
 
 launch() {
@@ -104,7 +106,7 @@ launch() {
 # Ends a start that is not complete: our own children of a moment ago, so there is no stranger to spare.
 abandon() {
   local child
-  for child in "${pid-}" "${epmd_pid-}"; do
+  for child in "$pid" "$epmd_pid"; do
     [[ -z $child ]] || kill -KILL -- "-$child" 2>/dev/null || true
   done
   pid='' epmd_pid=''

@@ -4,7 +4,7 @@
 
 # scratch_servers KIND PARENT [NAME=VALUE…]: sets scratch, POSTGRES_PORT and AMQP_PORT. The settings are PostgreSQL's.
 scratch_servers() {
-  local kind=$1 parent=$2 attempt
+  local kind=$1 parent=$2
   shift 2
   # Where root's TMPDIR is private the user PostgreSQL runs as cannot follow.
   if is_root && ! runuser -u postgres -- test -x "$parent"; then parent=/tmp; fi
@@ -17,17 +17,20 @@ scratch_servers() {
   # What the command itself leaves in its temporary directory goes too.
   mkdir "$scratch/tmp"
   say "starting a throw-away PostgreSQL and RabbitMQ in $scratch"
-  # Again with another port, because another clone may have taken the free one we saw.
-  for attempt in 1 2 3; do
-    POSTGRES_PORT=$(free_port)
-    ! "$scripts/postgres.sh" start "$scratch/postgres" "$POSTGRES_PORT" "$@" || break
-    ((attempt < 3)) || die "PostgreSQL did not start"
+  start_on_free_port POSTGRES_PORT "$scripts/postgres.sh" "$scratch/postgres" "$@"
+  start_on_free_port AMQP_PORT "$scripts/broker.sh" "$scratch/rabbitmq"
+}
+
+# start_on_free_port NAME SCRIPT DIR [ARGS…]: again with another port if somebody has taken the free one we saw.
+start_on_free_port() {
+  local name=$1 script=$2 dir=$3 port
+  shift 3
+  while :; do
+    port=$(free_port)
+    ! "$script" start "$dir" "$port" "$@" || break
+    port_taken "$port" || die "$(basename "$dir") did not start"
   done
-  for attempt in 1 2 3; do
-    AMQP_PORT=$(free_port)
-    ! "$scripts/broker.sh" start "$scratch/rabbitmq" "$AMQP_PORT" || break
-    ((attempt < 3)) || die "RabbitMQ did not start"
-  done
+  printf -v "$name" %s "$port"
 }
 
 # Ends every server in a scratch directory, also the brokers of tests, and removes it.

@@ -145,7 +145,7 @@ impl Appender {
     /// found in its place proves that the lost statement was committed.
     async fn write_until_known(&self, commits: &[&Commit]) -> Result<Outcomes, AppendError> {
         let mut interrupted: Option<(Instant, String)> = None;
-        let mut pause = Duration::from_millis(20);
+        let mut pause = Duration::from_millis(5);
         loop {
             let error = match self.pool.acquire().await {
                 Ok(mut connection) => match batch::write(&mut connection, commits).await {

@@ -97,7 +97,8 @@ mod tests {
     #[test]
     fn a_database_that_is_away_is_503_with_retry_after() {
         let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
-        for error in [sqlx::Error::Io(refused), sqlx::Error::PoolTimedOut, sqlx::Error::PoolClosed] {
+        for error in [sqlx::Error::Io(refused), sqlx::Error::PoolTimedOut, sqlx::Error::PoolClosed]
+        {
             let response = QueryError::from(error).into_response();
             assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
             assert_eq!(response.headers()[header::RETRY_AFTER], "1");

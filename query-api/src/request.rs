@@ -19,8 +19,7 @@ pub(crate) fn min_position(headers: &HeaderMap) -> Result<Option<Position>, V1Er
     let Some(value) = headers.get(MIN_POSITION_HEADER) else {
         return Ok(None);
     };
-    let number = value.to_str().ok().and_then(|text| text.trim().parse().ok());
-    match number.filter(|number| *number >= 0) {
+    match value.to_str().ok().and_then(|text| text.trim().parse().ok()) {
         Some(number) => Ok(Some(Position(number))),
         None => {
             let text = String::from_utf8_lossy(value.as_bytes());
@@ -67,11 +66,7 @@ fn out_of_range(
 }
 
 /// 422: this word of the query is none of those it could be, which `msg` lists.
-pub(crate) fn no_such_word(
-    name: &'static str,
-    word: &str,
-    msg: &'static str,
-) -> Invalid {
+pub(crate) fn no_such_word(name: &'static str, word: &str, msg: &'static str) -> Invalid {
     Invalid {
         kind: "enum",
         loc: vec![Loc::Name("query".into()), Loc::Name(name.into())],

@@ -77,11 +77,7 @@ pub(super) async fn active_instances(
     }
     let configs = game_server_config::configs_of(&mut *reads, &configs_used(&instances)).await?;
     let workers = if instances.is_empty() { vec![] } else { vec![worker] };
-    Ok(Json(CurrentInstanceResponse {
-        game_server_instances: instances,
-        workers,
-        configs,
-    }))
+    Ok(Json(CurrentInstanceResponse { game_server_instances: instances, workers, configs }))
 }
 
 /// Each config once, in the order of first use.

@@ -76,10 +76,7 @@ pub(super) async fn instance_history(
         Some(id) => instances_of(&api.reads, id, limit.saturated().min(MOST)).await?,
         None => vec![],
     };
-    Ok(Json(InstanceHistoryResponse {
-        game_server_id: id.saturated(),
-        instances,
-    }))
+    Ok(Json(InstanceHistoryResponse { game_server_id: id.saturated(), instances }))
 }
 
 async fn instances_of(

@@ -55,10 +55,7 @@ async fn progress(log: &PgPool, replica: Option<&PgPool>) -> sqlx::Result<Progre
         None => progress_in_one_place(log).await?,
         Some(replica) => tokio::try_join!(head(log), projected(replica))?,
     };
-    Ok(Progress {
-        head: Position(head),
-        projected: Position(projected),
-    })
+    Ok(Progress { head: Position(head), projected: Position(projected) })
 }
 
 async fn progress_in_one_place(log: &PgPool) -> sqlx::Result<(i64, i64)> {

@@ -88,11 +88,7 @@ impl Freshness {
         let (publish, readings) = watch::channel(None);
         let mut tasks = JoinSet::new();
         tasks.spawn(follower::follow(log, replica, Arc::clone(&demand), publish));
-        Self(Arc::new(Shared {
-            readings,
-            demand,
-            _follower: tasks,
-        }))
+        Self(Arc::new(Shared { readings, demand, _follower: tasks }))
     }
 
     /// Waits until reads show everything that was written before this call, through whichever replica of ManMan, and
@@ -131,10 +127,7 @@ impl Freshness {
     pub async fn reach(&self, position: Position) -> Result<Position, QueryError> {
         match timeout(DEMANDED, self.projected(position, recently())).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(QueryError::NotYet {
-                demanded: position,
-                reached: self.recent().await?,
-            }),
+            Err(_) => Err(QueryError::NotYet { demanded: position, reached: self.recent().await? }),
         }
     }
 

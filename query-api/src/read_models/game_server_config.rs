@@ -53,7 +53,9 @@ pub(crate) async fn configs_of(
 }
 
 /// The configs that users see, by name.
-pub(crate) async fn visible_configs(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<GameServerConfig>> {
+pub(crate) async fn visible_configs(
+    db: impl PgExecutor<'_>,
+) -> sqlx::Result<Vec<GameServerConfig>> {
     sqlx::query_as(
         "SELECT game_server_config_id, game_server_id, is_default, is_visible, name, executable,
                 args, env_var, post_install_commands

@@ -6,8 +6,8 @@ use axum::Json;
 use axum::extract::{Query, State};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use service::v1::time::{iso, iso_option};
 use service::v1::schema::{HttpValidationError, Refusal};
+use service::v1::time::{iso, iso_option};
 use service::v1::{PathText, QueryText, V1Error};
 use sqlx::{FromRow, PgExecutor};
 use utoipa::ToSchema;
@@ -188,7 +188,10 @@ async fn workers_like(
     .await
 }
 
-async fn worker_with_id(db: impl PgExecutor<'_>, worker_id: i32) -> sqlx::Result<Option<WorkerSummary>> {
+async fn worker_with_id(
+    db: impl PgExecutor<'_>,
+    worker_id: i32,
+) -> sqlx::Result<Option<WorkerSummary>> {
     sqlx::query_as(
         "SELECT w.worker_id, w.surface, w.name, w.created_date, w.end_date, w.end_cause,
                 h.last_heartbeat_at AS last_heartbeat, w.status, w.status_as_of,

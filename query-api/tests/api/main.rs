@@ -1,0 +1,11 @@
+//! Every endpoint, on a real PostgreSQL, through the router.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod database_away;
+mod description;
+mod experience;
+mod freshness;
+mod status;
+mod support;
+mod worker_dal;

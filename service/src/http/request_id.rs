@@ -1,9 +1,13 @@
 //! The name of one request in logs, in errors and in the events it causes.
 
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::SystemTime;
+
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use uuid::Uuid;
+use uuid::{Builder, Uuid};
 
 /// The header that carries the id in and out.
 pub(super) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -22,7 +26,7 @@ impl RequestId {
 
     fn new() -> Self {
         let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
-        let text = Uuid::now_v7().hyphenated().encode_lower(&mut text);
+        let text = next_uuid().hyphenated().encode_lower(&mut text);
         // Hexadecimal digits and dashes are always a header value.
         Self(HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("none")))
     }
@@ -36,6 +40,19 @@ impl RequestId {
     pub(super) fn into_header(self) -> HeaderValue {
         self.0
     }
+}
+
+/// A UUIDv7 whose random part was drawn once per process and is counted up from there. Drawing it for
+/// each request would be a system call for each; an id has to be unique, not hard to guess.
+fn next_uuid() -> Uuid {
+    static PROCESS: LazyLock<[u8; 16]> = LazyLock::new(|| Uuid::now_v7().into_bytes());
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let mut rest = [0; 10];
+    rest[..4].copy_from_slice(&COUNT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+    rest[4..].copy_from_slice(&PROCESS[10..]);
+    let since_1970 = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    let millis = u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX);
+    Builder::from_unix_timestamp_millis(millis, &rest).into_uuid()
 }
 
 /// Long enough for any tracing system, short and plain enough that a client cannot forge log lines

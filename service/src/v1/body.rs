@@ -1,5 +1,7 @@
 //! A JSON body, before it is checked.
 
+use std::error::Error;
+
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
@@ -77,20 +79,19 @@ impl<S: Sync> FromRequest<S> for JsonBody {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, V1Error> {
         let (parts, body) = request.into_parts();
-        Self::read(&parts.headers, &collect(body).await?)
+        Self::read(&parts.headers, &read_body(body).await?)
     }
 }
 
-/// How much may be read is decided for all routes together ([`crate::http::Limits`]).
-async fn collect(body: Body) -> Result<Bytes, V1Error> {
+/// All bytes of a body, for code that needs them as they were sent. How many may be read is decided
+/// for all routes together ([`crate::http::Limits`]); more are a 413, a broken connection a 400.
+pub async fn read_body(body: Body) -> Result<Bytes, V1Error> {
     to_bytes(body, usize::MAX).await.map_err(|error| {
-        let mut source = std::error::Error::source(&error);
-        while let Some(cause) = source {
-            if cause.is::<LengthLimitError>() {
-                return V1Error::too_large();
-            }
-            source = cause.source();
+        let mut causes = std::iter::successors(error.source(), |cause| (*cause).source());
+        if causes.any(<dyn Error>::is::<LengthLimitError>) {
+            V1Error::too_large()
+        } else {
+            V1Error::bad_request(UNREADABLE)
         }
-        V1Error::bad_request(UNREADABLE)
     })
 }

@@ -131,6 +131,11 @@ impl Check {
         Fields::new(self, None)
     }
 
+    /// Adds a problem that only the endpoint knows, such as a number out of its range.
+    pub fn note(&mut self, problem: Invalid) {
+        self.problems.push(problem);
+    }
+
     /// Puts together what was read, or answers 422 with every problem that was found.
     ///
     /// `read` is called when there is no problem, so each `Option` that came out of this check has

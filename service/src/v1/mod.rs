@@ -13,6 +13,7 @@
 //!     let id = check.path_int(&path, "id");
 //!     let commands = check.body(&body).strings("commands");
 //!     let (id, commands) = check.finish(|| Some((id?, commands?)))?;
+//!     let id = id.id().ok_or(V1Error::not_found("Config not found"))?;
 //!     Ok(format!("{worker} {id} {commands:?}"))
 //! }
 //! ```
@@ -34,7 +35,7 @@ pub mod time;
 #[cfg(test)]
 mod tests;
 
-pub use body::JsonBody;
+pub use body::{JsonBody, read_body};
 pub use check::{Check, Invalid, Loc};
 pub use error::V1Error;
 pub use fields::Fields;

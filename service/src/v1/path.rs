@@ -3,7 +3,9 @@
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 
+use super::check::Check;
 use super::error::V1Error;
+use super::number::Int;
 
 /// The text of the one parameter a v1 path has. It is read by [`super::Check::path_int`], when the
 /// endpoint wants it.
@@ -14,6 +16,13 @@ impl PathText {
     /// The text as it was sent, percent-decoded.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The number it is, for an endpoint that has nothing else to check. `name` is what v1 calls it.
+    pub fn int(&self, name: &'static str) -> Result<Int, V1Error> {
+        let mut check = Check::new();
+        let int = check.path_int(self, name);
+        check.finish(|| int)
     }
 }
 

@@ -12,8 +12,8 @@ use axum::http::request::Parts;
 pub struct QueryText(Uri);
 
 impl QueryText {
-    /// A parameter given twice counts as given last; one without a value has the empty one.
-    pub(super) fn last(&self, name: &str) -> Option<String> {
+    /// The text of a parameter. One given twice counts as given last; one without a value is empty.
+    pub fn last(&self, name: &str) -> Option<String> {
         self.0.query()?;
         let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&self.0).ok()?;
         let last = pairs.into_iter().rev().find(|(found, _)| found == name);

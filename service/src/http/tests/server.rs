@@ -56,28 +56,44 @@ async fn a_head_that_does_not_end_loses_its_connection() {
     assert!(!answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
+/// A server with one request in flight: its client, what lets it be answered, and the rest.
+struct InFlight {
+    stream: TcpStream,
+    release: Arc<Notify>,
+    shutdown: CancellationToken,
+    server: JoinHandle<()>,
+}
+
+impl InFlight {
+    async fn start(limits: Limits) -> Self {
+        let (entered, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (enter, released) = (entered.clone(), release.clone());
+        let handler = async move || {
+            enter.notify_one();
+            released.notified().await;
+            "finished"
+        };
+        let router = Router::new().route("/wait", get(handler));
+        let (mut stream, shutdown, server) = start(router, limits).await;
+        let request = b"GET /wait HTTP/1.1\r\nhost: h\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        let entered = tokio::time::timeout(DEADLINE, entered.notified());
+        entered.await.expect("the request does not arrive");
+        Self { stream, release, shutdown, server }
+    }
+}
+
 #[tokio::test]
 async fn shutdown_lets_a_request_in_flight_finish() {
-    let (entered, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let handler = {
-        let (entered, release) = (entered.clone(), release.clone());
-        async move || {
-            entered.notify_one();
-            release.notified().await;
-            "finished"
-        }
-    };
-    let router = Router::new().route("/wait", get(handler));
-    let (mut stream, shutdown, server) = start(router, Limits::default()).await;
-    let address = stream.peer_addr().unwrap();
-    stream.write_all(b"GET /wait HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
-    entered.notified().await;
-    shutdown.cancel();
+    let flight = InFlight::start(Limits::default()).await;
+    let address = flight.stream.peer_addr().unwrap();
+    flight.shutdown.cancel();
     wait_until_refused(address).await;
-    release.notify_one();
-    let answer = rest(stream).await;
+    flight.release.notify_one();
+    let answer = rest(flight.stream).await;
     assert!(answer.ends_with("finished"), "{answer}");
-    tokio::time::timeout(DEADLINE, server).await.unwrap().unwrap();
+    let end = tokio::time::timeout(DEADLINE, flight.server).await;
+    end.expect("the server does not end").unwrap();
 }
 
 async fn wait_until_refused(address: SocketAddr) {
@@ -86,15 +102,16 @@ async fn wait_until_refused(address: SocketAddr) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(DEADLINE, refused).await.expect("connections are still accepted");
+    let refused = tokio::time::timeout(DEADLINE, refused).await;
+    refused.expect("connections are still accepted");
 }
 
 #[tokio::test]
 async fn a_request_that_outlasts_the_drain_is_cut() {
     let limits = Limits { drain: Duration::from_millis(50), ..Limits::default() };
-    let (mut stream, shutdown, server) = start(routes(), limits).await;
-    stream.write_all(b"GET /slow HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
-    shutdown.cancel();
-    tokio::time::timeout(DEADLINE, server).await.unwrap().unwrap();
-    assert_eq!(rest(stream).await, "");
+    let flight = InFlight::start(limits).await;
+    flight.shutdown.cancel();
+    let end = tokio::time::timeout(DEADLINE, flight.server).await;
+    end.expect("the server does not end").unwrap();
+    assert_eq!(rest(flight.stream).await, "");
 }

@@ -61,9 +61,7 @@ async fn list(query: QueryText) -> Result<Json<Value>, V1Error> {
 }
 
 async fn one(path: PathText) -> Result<Json<Value>, V1Error> {
-    let mut check = Check::new();
-    let id = check.path_int(&path, "instance_id");
-    let id = check.finish(|| id)?;
+    let id = path.int("instance_id")?;
     let id = id.id().ok_or(V1Error::not_found("Instance not found"))?;
     Ok(Json(json!(id)))
 }

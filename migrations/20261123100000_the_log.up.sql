@@ -192,9 +192,6 @@ BEGIN
     IF count <> cardinality(event_ids) THEN
         UPDATE log_head SET position = base + count;
     END IF;
-    IF count > 0 THEN
-        PERFORM pg_notify('events', (base + count)::text);
-    END IF;
 END $$;
 
 -- Ids on the wire are integers, allocated before the command that uses them; gaps are normal.

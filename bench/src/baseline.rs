@@ -96,6 +96,7 @@ fn find_pgbench() -> Result<PathBuf> {
         .into_iter()
         .flat_map(|path| std::env::split_paths(&path).collect::<Vec<_>>())
         .map(|folder| folder.join("pgbench"));
-    let debian = (12..30).rev().map(|v| PathBuf::from(format!("/usr/lib/postgresql/{v}/bin/pgbench")));
+    let debian =
+        (12..30).rev().map(|v| PathBuf::from(format!("/usr/lib/postgresql/{v}/bin/pgbench")));
     debian.chain(on_path).find(|path| path.exists()).context("pgbench is not installed")
 }

@@ -44,7 +44,9 @@ impl Summary {
         target: &str,
     ) {
         let ratio = value / baseline_value;
-        println!("{row:<22} {value:>12.1} {unit:<11} {ratio:>8.2} x {baseline} ({baseline_value:.1})");
+        println!(
+            "{row:<22} {value:>12.1} {unit:<11} {ratio:>8.2} x {baseline} ({baseline_value:.1})"
+        );
         self.rows.push(Row {
             row: row.to_owned(),
             value,
@@ -65,7 +67,13 @@ impl Summary {
         for row in &self.rows {
             println!(
                 "{:<22} {:>12.1} {:<11} {:>8.2}  {:<42} {:>14.1}  {}",
-                row.row, row.value, row.unit, row.ratio, row.baseline, row.baseline_value, row.target
+                row.row,
+                row.value,
+                row.unit,
+                row.ratio,
+                row.baseline,
+                row.baseline_value,
+                row.target
             );
         }
         fs::create_dir_all(&settings.output)?;

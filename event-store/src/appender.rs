@@ -1,5 +1,6 @@
 //! Group commit: one task takes whatever commits are waiting and writes them in one statement.
-//! No delay is added when idle: the batch is what arrived while the previous one was written.
+//! No delay is added when idle: a batch is what arrived while earlier ones were written. A second
+//! statement may be on its way while the first waits for the disk; the head's row lock orders them.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use domain::{Claim, ClaimChange};
 use metrics::{counter, gauge, histogram};
 use serde_json::value::RawValue;
 use sqlx::PgPool;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tracing::warn;
 use uuid::Uuid;
 
@@ -73,22 +74,31 @@ pub(crate) struct Appender {
 impl Appender {
     /// Runs until every sender is gone and everything sent is answered.
     pub(crate) async fn run(self, mut incoming: mpsc::Receiver<Waiting>) {
+        let appender = Arc::new(self);
+        let flights = Arc::new(Semaphore::new(appender.options.in_flight));
         let mut queue = VecDeque::new();
         let mut arrived = Vec::new();
-        loop {
+        while let Ok(flight) = Arc::clone(&flights).acquire_owned().await {
+            // Those just answered get their turn first: what they send next joins this batch.
+            tokio::task::yield_now().await;
+            let room = appender.options.max_batch.saturating_sub(queue.len());
             if queue.is_empty() {
-                if incoming.recv_many(&mut arrived, self.options.max_batch).await == 0 {
+                if incoming.recv_many(&mut arrived, room).await == 0 {
                     return;
                 }
             } else {
-                while arrived.len() + queue.len() < self.options.max_batch {
+                while arrived.len() < room {
                     let Ok(waiting) = incoming.try_recv() else { break };
                     arrived.push(waiting);
                 }
             }
             queue.extend(arrived.drain(..));
             let batch = take_batch(&mut queue);
-            self.write(batch).await;
+            let appender = Arc::clone(&appender);
+            tokio::spawn(async move {
+                appender.write(batch).await;
+                drop(flight);
+            });
         }
     }
 
@@ -149,7 +159,9 @@ impl Appender {
         loop {
             let error = match self.pool.acquire().await {
                 Ok(mut connection) => match batch::write(&mut connection, commits).await {
-                    Ok(outcomes) if interrupted.is_some() => return Ok(recognise(commits, outcomes)),
+                    Ok(outcomes) if interrupted.is_some() => {
+                        return Ok(recognise(commits, outcomes));
+                    }
                     Ok(outcomes) => return Ok(outcomes),
                     Err(error) if is_refusal(&error) => {
                         return Err(AppendError::Refused(Arc::new(error)));
@@ -214,9 +226,9 @@ fn is_refusal(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(error) => {
             // Classes: 22 data exception, 23 integrity, 42 syntax or access rule, P0 PL/pgSQL.
-            error
-                .code()
-                .is_some_and(|code| ["22", "23", "42", "P0"].iter().any(|class| code.starts_with(class)))
+            error.code().is_some_and(|code| {
+                ["22", "23", "42", "P0"].iter().any(|class| code.starts_with(class))
+            })
         }
         sqlx::Error::Encode(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => true,
         _ => false,

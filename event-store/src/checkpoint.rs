@@ -14,7 +14,8 @@ pub async fn lock(
     connection: &mut PgConnection,
     name: &str,
 ) -> Result<Option<Position>, sqlx::Error> {
-    const TRY_LOCK: &str = "SELECT position FROM checkpoints WHERE name = $1 FOR UPDATE SKIP LOCKED";
+    const TRY_LOCK: &str =
+        "SELECT position FROM checkpoints WHERE name = $1 FOR UPDATE SKIP LOCKED";
     if let Some(position) =
         sqlx::query_scalar(TRY_LOCK).bind(name).fetch_optional(&mut *connection).await?
     {

@@ -17,6 +17,8 @@ use crate::{AppendError, Position, Wakeups};
 pub struct LogOptions {
     /// The most commits in one append statement.
     pub max_batch: usize,
+    /// The most append statements on their way at a time.
+    pub in_flight: usize,
     /// The most commits waiting for the appender before senders wait too.
     pub max_waiting: usize,
     /// How long to find out whether an interrupted append was written.
@@ -33,6 +35,7 @@ impl Default for LogOptions {
     fn default() -> Self {
         Self {
             max_batch: 256,
+            in_flight: std::env::var("IN_FLIGHT").ok().and_then(|v| v.parse().ok()).unwrap_or(1),
             max_waiting: 4096,
             outcome_deadline: Duration::from_secs(10),
             poll_interval: Duration::from_millis(200),
@@ -70,6 +73,7 @@ impl Log {
             Appender { pool: pool.clone(), options: options.clone(), tail: tail.clone() };
         tokio::spawn(appender.run(incoming));
         tokio::spawn(tail.growth().clone().listen(pool.clone()));
+        tokio::spawn(tail.growth().clone().notify(pool.clone()));
         tokio::spawn(tail.clone().follow(pool.clone(), options.poll_interval));
         Self { pool, options, appends, tail }
     }
@@ -157,14 +161,18 @@ impl Tail {
             state.seen = last;
         }
         drop(state);
-        self.growth.reached(last);
+        self.growth.appended(last);
     }
 
     async fn follow(self, pool: PgPool, poll: Duration) {
         let mut wakeups = self.growth.wakeups();
         loop {
             let seen = self.state().seen;
-            wakeups.wait(seen, poll).await;
+            let has_grown = wakeups.wait(seen, poll).await;
+            if has_grown && self.state().seen >= wakeups.head() {
+                // It was this process that appended: there is nothing to read.
+                continue;
+            }
             if let Err(error) = self.catch_up(&pool).await {
                 // Until the database answers again nothing can be appended either; then the caches
                 // are stale by what others wrote meanwhile.

@@ -13,9 +13,7 @@ use tracing::debug;
 use uuid::Uuid;
 
 use crate::log::Cached;
-use crate::{
-    Actor, Answer, AppendError, Commit, Log, LogRepository, Metadata, NewEvent, Position,
-};
+use crate::{Actor, Answer, AppendError, Commit, Log, LogRepository, Metadata, NewEvent, Position};
 
 /// How often a command is decided anew after losing a race on its stream.
 const ATTEMPTS: usize = 8;
@@ -238,9 +236,11 @@ where
     #[must_use]
     pub fn new(log: &Log) -> Self {
         let snapshot_every = usize::try_from(log.options().snapshot_every).unwrap_or(usize::MAX);
-        let stored =
-            PersistedEventStore::new_snapshot_store(LogRepository::new(log.clone()), snapshot_every)
-                .with_upcasters(domain::upcasters().into_inner());
+        let stored = PersistedEventStore::new_snapshot_store(
+            LogRepository::new(log.clone()),
+            snapshot_every,
+        )
+        .with_upcasters(domain::upcasters().into_inner());
         let entries = Arc::new(Entries(Cache::new(log.options().cached_aggregates)));
         let cached: Arc<dyn Cached> = entries.clone();
         log.keep_true(Arc::downgrade(&cached));

@@ -170,7 +170,11 @@ async fn a_claim_is_held_by_one_stream_however_many_ask_for_it_at_once() {
     }
     assert_eq!(added, 1);
     let head = stores[0].log.head().await.unwrap();
-    assert_eq!(head.0, i64::try_from(database.all_events().await.len()).unwrap(), "no gap was left");
+    assert_eq!(
+        head.0,
+        i64::try_from(database.all_events().await.len()).unwrap(),
+        "no gap was left"
+    );
     database.drop().await;
 }
 

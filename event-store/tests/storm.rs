@@ -117,10 +117,8 @@ async fn every_acknowledged_command_is_stored_once_and_readers_see_no_gap() {
             tokio::spawn(write(store, number, Arc::clone(&enough)))
         })
         .collect();
-    let (_, killed) = tokio::join!(
-        follow(&database, from, &enough),
-        kill_connections(&database, &enough)
-    );
+    let (_, killed) =
+        tokio::join!(follow(&database, from, &enough), kill_connections(&database, &enough));
     let (mut acknowledged, mut unknown) = (HashSet::new(), HashSet::new());
     for writer in writers {
         let (known, lost) = writer.await.unwrap();

@@ -19,9 +19,8 @@ const VERSION: &str = "0.1.0";
 ///
 /// `title` is one of v1's, such as `ManMan Experience API`. Fails if the description cannot be
 /// written as JSON.
-pub fn router(title: &str, mut openapi: OpenApi) -> Result<Router, Error> {
-    openapi.info = InfoBuilder::new().title(title).version(VERSION).build();
-    let description: Arc<str> = openapi.to_json()?.into();
+pub fn router(title: &str, openapi: OpenApi) -> Result<Router, Error> {
+    let description: Arc<str> = described(title, openapi).to_json()?.into();
     let page: Arc<str> = page(title).into();
     let config =
         Arc::new(Config::from("/openapi.json").oauth2_redirect_url("/docs/oauth2-redirect"));
@@ -32,6 +31,13 @@ pub fn router(title: &str, mut openapi: OpenApi) -> Result<Router, Error> {
         .route("/docs/oauth2-redirect", get(oauth2_redirect))
         .route("/docs/{file}", get(async move |Path(file): Path<String>| serve(&file, &config)))
         .route("/redoc", get(async || Redirect::temporary("/docs"))))
+}
+
+/// The description with v1's title and version in place of a crate's.
+#[must_use]
+pub fn described(title: &str, mut openapi: OpenApi) -> OpenApi {
+    openapi.info = InfoBuilder::new().title(title).version(VERSION).build();
+    openapi
 }
 
 /// Served at `/docs` itself, as v1 does, so the files it names are found one level further down.

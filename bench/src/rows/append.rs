@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use anyhow::Result;
 use chrono::{DateTime, Utc};
-use cqrs_es::persist::PersistedEventStore;
 use cqrs_es::CqrsFramework;
+use cqrs_es::persist::PersistedEventStore;
 use domain::worker::{Surface, WorkerCommand};
 use domain::{StatusReport, StatusType, Worker, WorkerId};
 use event_store::{Actor, CommandContext, EventStore, LogOptions};
@@ -31,8 +31,20 @@ pub async fn run(settings: &Settings, summary: &mut Summary) -> Result<()> {
 
     let shipped = as_shipped(settings).await?;
     let ours = through_the_store(settings).await?;
-    summary.add("append", ours, "commands/s", ("pgbench plain insert, 16 clients", inserts), ">= 3");
-    summary.add("append_vs_shipped", ours, "commands/s", ("cqrs-es + postgres-es as shipped", shipped), ">= 10");
+    summary.add(
+        "append",
+        ours,
+        "commands/s",
+        ("pgbench plain insert, 16 clients", inserts),
+        ">= 3",
+    );
+    summary.add(
+        "append_vs_shipped",
+        ours,
+        "commands/s",
+        ("cqrs-es + postgres-es as shipped", shipped),
+        ">= 10",
+    );
     Ok(())
 }
 
@@ -48,7 +60,11 @@ fn register(id: i32) -> WorkerCommand {
 /// A report that is newer than the one before: every one becomes the current status.
 fn report(number: i64) -> WorkerCommand {
     let at: DateTime<Utc> = DateTime::UNIX_EPOCH + chrono::Duration::microseconds(number + 1);
-    WorkerCommand::ReportStatus(StatusReport { status: StatusType::Running, as_of: at, received_at: at })
+    WorkerCommand::ReportStatus(StatusReport {
+        status: StatusType::Running,
+        as_of: at,
+        received_at: at,
+    })
 }
 
 async fn through_the_store(settings: &Settings) -> Result<f64> {
@@ -81,6 +97,14 @@ async fn through_the_store(settings: &Settings) -> Result<f64> {
         task.await??;
     }
     let rate = done.load(Ordering::Relaxed) as f64 / started.elapsed().as_secs_f64();
+    // All events of a statement carry one recorded_at.
+    let per_statement: f64 = sqlx::query_scalar(
+        "SELECT count(*)::float8 / count(DISTINCT recorded_at) FROM events WHERE position > $1",
+    )
+    .bind(i64::from(TASKS) + 5)
+    .fetch_one(&database.pool)
+    .await?;
+    println!("group commit: {per_statement:.1} commands per statement");
     drop(store);
     database.drop().await?;
     Ok(rate)

@@ -19,7 +19,8 @@ pub async fn run(settings: &Settings, summary: &mut Summary) -> Result<()> {
         }
     }
     println!("disk sync: {:.0} µs per write + fdatasync\n", baseline::disk_sync_micros()?);
-    let wanted = |row: &str| settings.rows.is_empty() || settings.rows.iter().any(|name| name == row);
+    let wanted =
+        |row: &str| settings.rows.is_empty() || settings.rows.iter().any(|name| name == row);
     if wanted("append") {
         append::run(settings, summary).await?;
     }

@@ -1,1 +1,38 @@
-//! TODO
+//! The status processor: what happens because something was written to the log.
+//!
+//! Reads the log and writes read models, messages and further commands. Nobody calls it: it has no
+//! HTTP of its own, and what it does follows from the log, the broker's queue and the clock of the
+//! database. Each piece is started with `run` and stopped with its token.
+//!
+//! ```text
+//! projection/    read models: one batch of events, one transaction with the checkpoints
+//! rebuild/       the same read models from position zero beside the live ones, and their comparison
+//! relay/         events to RabbitMQ: domain events, v1 commands to workers, v1 external statuses
+//! intake/        v1 status reports from RabbitMQ, each turned into a command like any other
+//! liveness/      process manager: silence, loss, recovery, and the outcome of requests
+//! subscription.rs  the loop that projections and relay share
+//! decoded.rs       an event read from the log and understood
+//! shown.rs         which events change the status shown, and to what
+//! status.rs        how a piece is doing, for readiness
+//! pause.rs         waits between attempts
+//! ```
+
+mod decoded;
+mod intake;
+mod liveness;
+mod pause;
+mod projection;
+mod rebuild;
+mod relay;
+mod shown;
+mod status;
+mod subscription;
+
+pub use decoded::Undecodable;
+pub use intake::Intake;
+pub use liveness::{Liveness, LivenessConfig};
+pub use projection::{PROJECTIONS, ProjectionInfo, Projectors};
+pub use rebuild::{RebuildError, Rebuilt, TableComparison, compare, drop_rebuilt, rebuild};
+pub use relay::Relay;
+pub use status::PieceStatus;
+pub use subscription::SubscriptionError;

@@ -1,0 +1,183 @@
+//! `game_server_instances`: what runs where, with which status it is shown, and how it ended.
+
+use domain::game_server_instance::{InstanceClosedBy, InstanceEvent, InstanceLostBy};
+use domain::{Event, Instant, StatusType};
+use sqlx::{FromRow, PgConnection};
+use uuid::Uuid;
+
+use super::ProjectionInfo;
+use super::rows::{Row, Touch, column};
+use crate::decoded::Decoded;
+use crate::shown::ShownStatus;
+
+/// One instance.
+#[derive(Debug, FromRow)]
+pub(crate) struct InstanceRow {
+    game_server_instance_id: i32,
+    game_server_config_id: i32,
+    game_server_id: i32,
+    worker_id: i32,
+    created_date: Instant,
+    end_date: Option<Instant>,
+    end_cause: Option<String>,
+    status: Option<String>,
+    status_as_of: Option<Instant>,
+    status_class: Option<String>,
+    status_info_id: Option<i32>,
+    status_event_id: Option<Uuid>,
+    lost_by: Option<String>,
+    has_crashed: bool,
+    position: i64,
+}
+
+pub(crate) enum InstanceChange {
+    Shown { status: ShownStatus, lost_by: Option<InstanceLostBy> },
+    Closed { at: Instant, by: InstanceClosedBy },
+}
+
+fn lost_by_word(by: InstanceLostBy) -> &'static str {
+    match by {
+        InstanceLostBy::Worker => "worker",
+        InstanceLostBy::Silence => "silence",
+    }
+}
+
+fn cause(by: &InstanceClosedBy) -> &'static str {
+    match by {
+        InstanceClosedBy::Shutdown => "shutdown",
+        InstanceClosedBy::WorkerClosed => "worker closed",
+    }
+}
+
+impl Row for InstanceRow {
+    type Key = i32;
+    type Change = InstanceChange;
+    const INFO: ProjectionInfo = ProjectionInfo {
+        name: "game_server_instances",
+        version: 1,
+        tables: &["game_server_instances"],
+    };
+
+    fn reads(event: &Event) -> bool {
+        matches!(event, Event::Instance(_))
+    }
+
+    fn touch(event: &Decoded) -> Option<Touch<Self>> {
+        let Event::Instance(instance_event) = &event.event else { return None };
+        let shown = |lost_by| {
+            let status = ShownStatus::after(event)?;
+            Some(Touch::Changed(event.entity_id, InstanceChange::Shown { status, lost_by }))
+        };
+        match instance_event {
+            InstanceEvent::InstanceCreated {
+                game_server_instance_id,
+                game_server_config_id,
+                game_server_id,
+                worker_id,
+                created_at,
+            } => Some(Touch::Born(Self {
+                game_server_instance_id: game_server_instance_id.0,
+                game_server_config_id: game_server_config_id.0,
+                game_server_id: game_server_id.0,
+                worker_id: worker_id.0,
+                created_date: *created_at,
+                end_date: None,
+                end_cause: None,
+                status: None,
+                status_as_of: None,
+                status_class: None,
+                status_info_id: None,
+                status_event_id: None,
+                lost_by: None,
+                has_crashed: false,
+                position: event.position().0,
+            })),
+            InstanceEvent::InstanceLost { by, .. } => shown(Some(*by)),
+            InstanceEvent::InstanceStatusReported { .. }
+            | InstanceEvent::InstanceRecovered { .. }
+            | InstanceEvent::InstanceStatusConcluded { .. } => shown(None),
+            InstanceEvent::InstanceClosed { closed_at, by } => {
+                let closed = InstanceChange::Closed { at: *closed_at, by: by.clone() };
+                Some(Touch::Changed(event.entity_id, closed))
+            }
+        }
+    }
+
+    fn apply(&mut self, change: InstanceChange) {
+        match change {
+            InstanceChange::Shown { status, lost_by } => {
+                self.has_crashed |= status.status == StatusType::Crashed;
+                self.status = Some(status.status.as_str().to_owned());
+                self.status_as_of = Some(status.as_of);
+                self.status_class = Some(status.class_name.to_owned());
+                self.status_info_id = Some(status.status_info_id);
+                self.status_event_id = Some(status.event_id);
+                self.lost_by = lost_by.map(|by| lost_by_word(by).to_owned());
+            }
+            InstanceChange::Closed { at, by } => {
+                self.end_date = Some(at);
+                self.end_cause = Some(cause(&by).to_owned());
+            }
+        }
+    }
+
+    fn key(&self) -> i32 {
+        self.game_server_instance_id
+    }
+
+    fn position(&mut self) -> &mut i64 {
+        &mut self.position
+    }
+
+    async fn load(connection: &mut PgConnection, keys: &[i32]) -> sqlx::Result<Vec<Self>> {
+        sqlx::query_as(
+            "SELECT game_server_instance_id, game_server_config_id, game_server_id, worker_id,
+                    created_date, end_date, end_cause, status, status_as_of, status_class,
+                    status_info_id, status_event_id, lost_by, has_crashed, position
+               FROM game_server_instances WHERE game_server_instance_id = ANY ($1)",
+        )
+        .bind(keys)
+        .fetch_all(connection)
+        .await
+    }
+
+    async fn write(connection: &mut PgConnection, rows: &[&Self]) -> sqlx::Result<()> {
+        sqlx::query(
+            "INSERT INTO game_server_instances AS stored
+                    (game_server_instance_id, game_server_config_id, game_server_id, worker_id,
+                     created_date, end_date, end_cause, status, status_as_of, status_class,
+                     status_info_id, status_event_id, lost_by, has_crashed, position)
+             SELECT * FROM unnest($1::int[], $2::int[], $3::int[], $4::int[], $5::timestamptz[],
+                     $6::timestamptz[], $7::text[], $8::text[], $9::timestamptz[], $10::text[],
+                     $11::int[], $12::uuid[], $13::text[], $14::boolean[], $15::bigint[])
+             ON CONFLICT (game_server_instance_id) DO UPDATE
+                SET game_server_config_id = excluded.game_server_config_id,
+                    game_server_id = excluded.game_server_id, worker_id = excluded.worker_id,
+                    created_date = excluded.created_date, end_date = excluded.end_date,
+                    end_cause = excluded.end_cause, status = excluded.status,
+                    status_as_of = excluded.status_as_of, status_class = excluded.status_class,
+                    status_info_id = excluded.status_info_id,
+                    status_event_id = excluded.status_event_id, lost_by = excluded.lost_by,
+                    has_crashed = excluded.has_crashed, position = excluded.position
+              WHERE stored.position < excluded.position",
+        )
+        .bind(column(rows, |row| row.game_server_instance_id))
+        .bind(column(rows, |row| row.game_server_config_id))
+        .bind(column(rows, |row| row.game_server_id))
+        .bind(column(rows, |row| row.worker_id))
+        .bind(column(rows, |row| row.created_date))
+        .bind(column(rows, |row| row.end_date))
+        .bind(column(rows, |row| row.end_cause.as_deref()))
+        .bind(column(rows, |row| row.status.as_deref()))
+        .bind(column(rows, |row| row.status_as_of))
+        .bind(column(rows, |row| row.status_class.as_deref()))
+        .bind(column(rows, |row| row.status_info_id))
+        .bind(column(rows, |row| row.status_event_id))
+        .bind(column(rows, |row| row.lost_by.as_deref()))
+        .bind(column(rows, |row| row.has_crashed))
+        .bind(column(rows, |row| row.position))
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,121 @@
+//! Read models: rules that turn events into rows, and the runner that keeps rows and checkpoints together.
+//!
+//! A new read model is one file here, one line in [`all`] and one in [`PROJECTIONS`].
+
+mod catalogue;
+mod game_server_instances;
+mod rows;
+mod runner;
+mod worker_requests;
+mod workers;
+
+use domain::Event;
+use futures::future::BoxFuture;
+use sqlx::PgConnection;
+
+use self::rows::{Row, Rows};
+use crate::decoded::Decoded;
+use crate::subscription::SubscriptionError;
+
+pub use runner::Projectors;
+pub(crate) use runner::{connect, lock_checkpoints};
+
+/// What a projection is called and what it fills.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProjectionInfo {
+    /// Its name; its checkpoint is `projector.<name>`.
+    pub name: &'static str,
+    /// Raised when its rule changes: rows of another version need a rebuild.
+    pub version: u32,
+    /// The tables that it alone writes.
+    pub tables: &'static [&'static str],
+}
+
+impl ProjectionInfo {
+    /// The name of its checkpoint.
+    #[must_use]
+    pub fn checkpoint(&self) -> String {
+        format!("projector.{}", self.name)
+    }
+}
+
+/// Every projection.
+pub const PROJECTIONS: [ProjectionInfo; 4] = [
+    workers::WorkerRow::INFO,
+    game_server_instances::InstanceRow::INFO,
+    catalogue::INFO,
+    worker_requests::RequestRow::INFO,
+];
+
+/// A rule that turns events into rows of its own tables.
+///
+/// Events are folded into rows in memory and the rows written together, so that a batch costs a few
+/// round trips whatever its size. What was folded and not written is only in memory: whoever drives
+/// a projection writes it in one transaction with the checkpoint, or makes it forget.
+///
+/// Table names are not qualified: the connection's search path says which schema is filled.
+pub(crate) trait Projection: Send {
+    /// Its name, version and tables.
+    fn info(&self) -> ProjectionInfo;
+
+    /// Whether it reads events of this one's aggregate.
+    fn reads(&self, event: &Event) -> bool;
+
+    /// Folds events into rows, after loading the rows they change. An event whose effect a row shows
+    /// already changes nothing.
+    fn handle<'a>(
+        &'a mut self,
+        events: &'a [&'a Decoded],
+        connection: &'a mut PgConnection,
+    ) -> BoxFuture<'a, Result<(), SubscriptionError>>;
+
+    /// How many rows wait to be written.
+    fn unwritten(&self) -> usize;
+
+    /// Writes the rows that wait.
+    fn write<'a>(
+        &'a mut self,
+        connection: &'a mut PgConnection,
+    ) -> BoxFuture<'a, Result<(), SubscriptionError>>;
+
+    /// Drops all rows held in memory, written or not.
+    fn forget(&mut self);
+}
+
+/// One of each, in the order of [`PROJECTIONS`].
+pub(crate) fn all() -> Vec<Box<dyn Projection>> {
+    vec![
+        Box::new(Rows::<workers::WorkerRow>::default()),
+        Box::new(Rows::<game_server_instances::InstanceRow>::default()),
+        Box::new(catalogue::Catalogue::default()),
+        Box::new(Rows::<worker_requests::RequestRow>::default()),
+    ]
+}
+
+/// Hands a projection those of the events that it reads and has not done.
+pub(crate) async fn feed(
+    projection: &mut dyn Projection,
+    events: &[Decoded],
+    done: event_store::Position,
+    connection: &mut PgConnection,
+) -> Result<(), SubscriptionError> {
+    let read: Vec<_> = events
+        .iter()
+        .filter(|event| event.position() > done && projection.reads(&event.event))
+        .collect();
+    if read.is_empty() {
+        return Ok(());
+    }
+    projection.handle(&read, connection).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PROJECTIONS, all};
+
+    #[test]
+    fn every_projection_is_listed() {
+        let running: Vec<_> = all().iter().map(|projection| projection.info()).collect();
+        assert_eq!(running, PROJECTIONS);
+    }
+}

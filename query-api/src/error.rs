@@ -1,5 +1,7 @@
-//! What can go wrong with a read, and how v1 clients are told. The one place that decides what "the database is away" is.
+//! What can go wrong with a read, and how v1 clients are told. The one place that decides what "the
+//! database is away" is.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,13 +13,17 @@ use crate::Position;
 /// When a client that was told 503 should ask again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// How long a statement may take that many requests wait for.
+const SHARED: Duration = Duration::from_secs(5);
+
 /// Why a read has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
     /// The request is at fault, or what it asks for does not exist.
     #[error(transparent)]
     Refused(#[from] V1Error),
-    /// The database did not answer, or not as it should. Shared, because one statement may serve many requests.
+    /// The database did not answer, or not as it should. Shared, because one statement may serve
+    /// many requests.
     #[error("the database did not answer")]
     Database(#[from] Arc<sqlx::Error>),
     /// Reads did not come to the position that the request demands in time.
@@ -63,6 +69,13 @@ impl IntoResponse for QueryError {
     }
 }
 
+/// Gives up on a statement that many requests share. A connection that went silent would otherwise
+/// be waited for without end, and every later request with it.
+pub(crate) async fn in_time<T>(query: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    let silent = |_| sqlx::Error::Io(io::ErrorKind::TimedOut.into());
+    tokio::time::timeout(SHARED, query).await.map_err(silent)?
+}
+
 /// Whether the same statement may succeed later, as it is.
 fn is_away(error: &sqlx::Error) -> bool {
     match error {
@@ -89,6 +102,8 @@ fn is_passing(sqlstate: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use axum::http::{StatusCode, header};
     use axum::response::IntoResponse;
 
@@ -96,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_database_that_is_away_is_503_with_retry_after() {
-        let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
         for error in [sqlx::Error::Io(refused), sqlx::Error::PoolTimedOut, sqlx::Error::PoolClosed]
         {
             let response = QueryError::from(error).into_response();

@@ -5,7 +5,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-/// The answer with a tag that changes whenever it does; 304 without it, if the client says that it has this one.
+/// The answer with a tag that changes whenever it does; 304 without it, if the client says that it
+/// has this one.
 pub(crate) fn unless_known(request: &HeaderMap, tag: i32, answer: impl Serialize) -> Response {
     let Ok(tag) = HeaderValue::try_from(format!("\"{tag}\"")) else {
         return Json(answer).into_response();

@@ -1,7 +1,8 @@
 //! Read models out over HTTP: every `GET` of the three APIs.
 //!
-//! Knows tables, not aggregates: it may use `service` and nothing else of ours, reads the schema `read_models` (and how
-//! far its projectors are) and writes nothing. Commands are `command-api`'s, which merges its routers with these.
+//! Knows tables, not aggregates: it may use `service` and nothing else of ours, reads the schema
+//! `read_models` (and how far its projectors are) and writes nothing. Commands are `command-api`'s,
+//! which merges its routers with these.
 //!
 //! | module | what it has |
 //! |---|---|

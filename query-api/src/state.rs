@@ -16,7 +16,8 @@ pub struct QueryApi {
 }
 
 impl QueryApi {
-    /// Reads from `reads`, whose progress `freshness` must follow. To be called inside a tokio runtime.
+    /// Reads from `reads`, whose progress `freshness` must follow. To be called inside a tokio
+    /// runtime.
     #[must_use]
     pub fn new(reads: PgPool, freshness: Freshness) -> Self {
         Self {

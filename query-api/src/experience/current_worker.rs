@@ -11,7 +11,8 @@ use crate::{QueryApi, QueryError};
 
 /// The current worker, or 404.
 ///
-/// As an argument it stands before whatever else of the request is looked at, because v1 says 404 before 422.
+/// As an argument it stands before whatever else of the request is looked at, because v1 says 404
+/// before 422.
 pub(super) struct CurrentWorker(pub Worker);
 
 impl FromRequestParts<QueryApi> for CurrentWorker {

@@ -33,7 +33,7 @@ pub(super) async fn visible_configs(
     params(("id" = i32, Path, description = "Id of the config")),
     responses(
         (status = 200, description = "Its current status", body = ExternalStatusInfo),
-        (status = 404, description = "No worker is open, it does not run this, or there is no status yet", body = Refusal),
+        (status = 404, description = "No worker, not running, or no status yet", body = Refusal),
         (status = 422, description = "The id is not a number", body = HttpValidationError),
     )
 )]
@@ -61,8 +61,8 @@ fn no_status(instance_id: i32) -> V1Error {
     V1Error::not_found(format!("No status information found for instance {instance_id}"))
 }
 
-/// `/gameserver/instance/status` is no instance called "status": v1 tries `/gameserver/{id}/status` first. In a route of
-/// its own, because ours prefers the literal segment.
+/// `/gameserver/instance/status` is no instance called "status": v1 tries `/gameserver/{id}/status`
+/// first. In a route of its own, because ours prefers the literal segment.
 pub(super) fn overlaps() -> OpenApiRouter<QueryApi> {
     async fn status_of_config_instance(_: CurrentWorker) -> V1Error {
         not_a_number("path", "id", "instance")

@@ -13,7 +13,8 @@ use utoipa::ToSchema;
 use crate::request::too_small;
 use crate::{QueryApi, QueryError};
 
-/// v1 has no limit to the limit. Here a larger one counts as this, so that no request can ask for a whole table.
+/// v1 has no limit to the limit. Here a larger one counts as this, so that no request can ask for a
+/// whole table.
 const MOST: i64 = 10_000;
 
 /// Instances of a game server, newest first.
@@ -56,7 +57,7 @@ pub struct InstanceHistoryItem {
     ),
     responses(
         (status = 200, description = "Its instances", body = InstanceHistoryResponse),
-        (status = 422, description = "The id or the limit does not fit", body = HttpValidationError),
+        (status = 422, description = "Id or limit does not fit", body = HttpValidationError),
     )
 )]
 pub(super) async fn instance_history(
@@ -86,8 +87,8 @@ async fn instances_of(
 ) -> sqlx::Result<Vec<InstanceHistoryItem>> {
     sqlx::query_as(
         "SELECT game_server_instance_id, game_server_config_id, created_date, end_date,
-                greatest(0, floor(extract(epoch FROM coalesce(end_date, now()) - created_date)))::int
-                    AS runtime_seconds,
+                greatest(0, floor(extract(epoch FROM coalesce(end_date, now()) - created_date))
+                )::int AS runtime_seconds,
                 CASE WHEN end_date IS NULL THEN 'running' ELSE 'stopped' END AS status
            FROM read_models.game_server_instances
           WHERE game_server_id = $1

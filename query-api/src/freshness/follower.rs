@@ -9,12 +9,15 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::{Demand, Position, Progress, Reading};
+use crate::error::in_time;
 
-/// The pause between two looks at a checkpoint that somebody waits for; it doubles while nothing moves.
+/// The pause between two looks at a checkpoint that somebody waits for; it doubles while nothing
+/// moves.
 const SHORTEST: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_millis(20);
 
-/// The pause while readings are only used. Half of what "recent" allows, so that requests find one that is.
+/// The pause while readings are only used. Half of what "recent" allows, so that requests find one
+/// that is.
 const USED: Duration = Duration::from_millis(25);
 
 pub(super) async fn follow(
@@ -29,11 +32,12 @@ pub(super) async fn follow(
     loop {
         demand.used.store(false, Ordering::Relaxed);
         let asked_at = Instant::now();
-        let found = progress(&log, replica.as_ref()).await.map_err(Arc::new);
+        let found = in_time(progress(&log, replica.as_ref())).await.map_err(Arc::new);
         let projected = found.as_ref().map_or(last, |progress| progress.projected);
         pause = if projected == last { LONGEST.min(pause * 2) } else { SHORTEST };
         last = projected;
-        publish.send_replace(Some(Reading { asked_at, found }));
+        let found_at = Instant::now();
+        publish.send_replace(Some(Reading { asked_at, found_at, found }));
 
         let again = if demand.waiting.load(Ordering::Relaxed) > 0 { pause } else { USED };
         tokio::select! {
@@ -61,7 +65,8 @@ async fn progress(log: &PgPool, replica: Option<&PgPool>) -> sqlx::Result<Progre
 async fn progress_in_one_place(log: &PgPool) -> sqlx::Result<(i64, i64)> {
     sqlx::query_as(
         "SELECT position,
-                (SELECT coalesce(min(position), 0) FROM public.checkpoints WHERE name LIKE 'projector.%')
+                (SELECT coalesce(min(position), 0) FROM public.checkpoints
+                  WHERE name LIKE 'projector.%')
            FROM public.log_head",
     )
     .fetch_one(log)

@@ -15,7 +15,8 @@ pub const POSITION_HEADER: HeaderName = HeaderName::from_static("manman-position
 /// In a request: the answer is wanted once reads are at this position.
 pub const MIN_POSITION_HEADER: HeaderName = HeaderName::from_static("manman-min-position");
 
-/// Reads after everything that was written before the request arrived: for APIs whose clients write and then read.
+/// Reads after everything that was written before the request arrived: for APIs whose clients write
+/// and then read.
 pub(crate) async fn with_own_writes(
     State(freshness): State<Freshness>,
     request: Request,

@@ -1,8 +1,8 @@
 //! How fresh an answer is: every answer names a position up to which it is certainly complete.
 //!
-//! One task per process, the follower, asks the database how far the log and its projectors are and publishes what it
-//! found as a [`Reading`]. All requests share those readings, so many connections cost few queries. It asks only while
-//! somebody wants to know.
+//! One task per process, the follower, asks the database how far the log and its projectors are and
+//! publishes what it found as a [`Reading`]. All requests share those readings, so many connections
+//! cost few queries. It asks only while somebody wants to know.
 
 mod follower;
 mod layer;
@@ -31,7 +31,11 @@ const CATCH_UP: Duration = Duration::from_secs(2);
 /// How long a request waits for a position it demands.
 const DEMANDED: Duration = Duration::from_secs(5);
 
-/// A place in the log: that of its event number `n`, counted from 1 without gaps; 0 is before the first.
+/// Counts reads that were served although something written before them may be missing.
+const CATCH_UP_TIMEOUTS: &str = "manman_read_catch_up_timeouts_total";
+
+/// A place in the log: that of its event number `n`, counted from 1 without gaps; 0 is before the
+/// first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position(pub i64);
 
@@ -50,14 +54,17 @@ struct Progress {
     projected: Position,
 }
 
-/// What the follower found when it asked at `asked_at`. Things only move forward, so it may be used later.
+/// What the follower found when it asked at `asked_at`. Things only move forward, so it may be used
+/// later.
 #[derive(Clone)]
 struct Reading {
     asked_at: Instant,
+    found_at: Instant,
     found: Result<Progress, Arc<sqlx::Error>>,
 }
 
-/// How far the log and its projectors are, shared by all requests of a process. Clones are the same one.
+/// How far the log and its projectors are, shared by all requests of a process. Clones are the same
+/// one.
 #[derive(Clone)]
 pub struct Freshness(Arc<Shared>);
 
@@ -80,8 +87,8 @@ struct Demand {
 }
 
 impl Freshness {
-    /// Starts following the log in `log`, and the projectors where reads go: in `replica`, or also in `log`.
-    /// To be called inside a tokio runtime.
+    /// Starts following the log in `log`, and the projectors where reads go: in `replica`, or also
+    /// in `log`. To be called inside a tokio runtime.
     #[must_use]
     pub fn new(log: PgPool, replica: Option<PgPool>) -> Self {
         let demand = Arc::<Demand>::default();
@@ -91,8 +98,9 @@ impl Freshness {
         Self(Arc::new(Shared { readings, demand, _follower: tasks }))
     }
 
-    /// Waits until reads show everything that was written before this call, through whichever replica of ManMan, and
-    /// returns how far they are. Projectors more than two seconds behind are not waited for: what there is, is served.
+    /// Waits until reads show everything that was written before this call, through whichever
+    /// replica of ManMan, and returns how far they are. Projectors more than two seconds behind are
+    /// not waited for: what there is, is served.
     ///
     /// # Errors
     /// When the database cannot be asked.
@@ -105,7 +113,7 @@ impl Freshness {
         if let Ok(outcome) = timeout(CATCH_UP, shown).await {
             return outcome;
         }
-        metrics::counter!("query_catch_up_timeouts_total").increment(1);
+        metrics::counter!(CATCH_UP_TIMEOUTS).increment(1);
         self.recent().await
     }
 
@@ -171,9 +179,13 @@ impl Freshness {
 }
 
 impl Reading {
-    /// A failure answers everything: waiting on would only delay the 503.
+    /// Whether this is what a request wants that arrived at `since`. A failure is, also one of a
+    /// question asked earlier: waiting for the next would only delay the 503.
     fn answers(&self, since: Instant, enough: impl Fn(&Progress) -> bool) -> bool {
-        self.asked_at >= since && self.found.as_ref().map_or(true, enough)
+        match &self.found {
+            Ok(progress) => self.asked_at >= since && enough(progress),
+            Err(_) => self.found_at >= since,
+        }
     }
 
     fn into_found(self) -> Result<Progress, QueryError> {

@@ -78,14 +78,15 @@ pub(crate) async fn visible_commands(
     .await
 }
 
-/// The visible values of a game server's commands. Whether the command itself is visible does not matter.
+/// The visible values of a game server's commands. Whether the command itself is visible does not
+/// matter.
 pub(crate) async fn visible_defaults(
     db: impl PgExecutor<'_>,
     game_server_id: i32,
 ) -> sqlx::Result<Vec<GameServerCommandDefaultWithCommand>> {
     sqlx::query_as(
-        "SELECT d.game_server_command_default_id, d.game_server_command_id, d.command_value, d.description,
-                d.is_visible, to_json(c) AS game_server_command
+        "SELECT d.game_server_command_default_id, d.game_server_command_id, d.command_value,
+                d.description, d.is_visible, to_json(c) AS game_server_command
            FROM read_models.game_server_command_defaults d
            JOIN read_models.game_server_commands c USING (game_server_command_id)
           WHERE d.game_server_id = $1 AND d.is_visible

@@ -41,8 +41,8 @@ pub(crate) async fn configs_of(
     ids: &[i32],
 ) -> sqlx::Result<Vec<GameServerConfig>> {
     sqlx::query_as(
-        "SELECT c.game_server_config_id, c.game_server_id, c.is_default, c.is_visible, c.name, c.executable,
-                c.args, c.env_var, c.post_install_commands
+        "SELECT c.game_server_config_id, c.game_server_id, c.is_default, c.is_visible, c.name,
+                c.executable, c.args, c.env_var, c.post_install_commands
            FROM unnest($1::int[]) WITH ORDINALITY AS used (game_server_config_id, place)
            JOIN read_models.game_server_configs c USING (game_server_config_id)
           ORDER BY used.place",

@@ -34,8 +34,8 @@ pub(crate) async fn instance(
     instance_id: i32,
 ) -> sqlx::Result<Option<GameServerInstance>> {
     sqlx::query_as(
-        "SELECT i.game_server_instance_id, i.game_server_config_id, i.worker_id, i.created_date, i.end_date,
-                h.last_heartbeat_at AS last_heartbeat
+        "SELECT i.game_server_instance_id, i.game_server_config_id, i.worker_id, i.created_date,
+                i.end_date, h.last_heartbeat_at AS last_heartbeat
            FROM read_models.game_server_instances i
            LEFT JOIN public.heartbeats h
                   ON h.entity = 'game_server_instance' AND h.entity_id = i.game_server_instance_id
@@ -52,8 +52,8 @@ pub(crate) async fn active_instances(
     worker_id: i32,
 ) -> sqlx::Result<Vec<GameServerInstance>> {
     sqlx::query_as(
-        "SELECT i.game_server_instance_id, i.game_server_config_id, i.worker_id, i.created_date, i.end_date,
-                h.last_heartbeat_at AS last_heartbeat
+        "SELECT i.game_server_instance_id, i.game_server_config_id, i.worker_id, i.created_date,
+                i.end_date, h.last_heartbeat_at AS last_heartbeat
            FROM read_models.game_server_instances i
            LEFT JOIN public.heartbeats h
                   ON h.entity = 'game_server_instance' AND h.entity_id = i.game_server_instance_id
@@ -74,12 +74,15 @@ pub(crate) async fn last_crashed_instances(
         "SELECT crashed.game_server_instance_id, crashed.game_server_config_id, crashed.worker_id,
                 crashed.created_date, crashed.end_date, h.last_heartbeat_at AS last_heartbeat
            FROM (SELECT DISTINCT ON (c.game_server_config_id)
-                        c.game_server_instance_id, c.game_server_config_id, c.worker_id, c.created_date, c.end_date
+                        c.game_server_instance_id, c.game_server_config_id, c.worker_id,
+                        c.created_date, c.end_date
                    FROM read_models.game_server_instances c
                   WHERE c.worker_id = $1 AND c.has_crashed AND c.end_date IS NOT NULL
-                  ORDER BY c.game_server_config_id, c.end_date DESC, c.game_server_instance_id DESC) crashed
+                  ORDER BY c.game_server_config_id, c.end_date DESC,
+                           c.game_server_instance_id DESC) crashed
            LEFT JOIN public.heartbeats h
-                  ON h.entity = 'game_server_instance' AND h.entity_id = crashed.game_server_instance_id
+                  ON h.entity = 'game_server_instance'
+                 AND h.entity_id = crashed.game_server_instance_id
           WHERE NOT EXISTS (SELECT FROM read_models.game_server_instances active
                              WHERE active.worker_id = $1 AND active.end_date IS NULL
                                AND active.game_server_config_id = crashed.game_server_config_id)

@@ -1,7 +1,8 @@
 //! What v1 shows, as rows and as JSON: one file per object, with the statements that find it.
 //!
-//! Statements are text at run time, not `query!`: no database is needed to build, and the tests run every one of them.
-//! Keys and nulls are v1's to the letter, because its clients refuse an object with one key more or less.
+//! Statements are text at run time, not `query!`: no database is needed to build, and the tests run
+//! every one of them. Keys and nulls are v1's to the letter, because its clients refuse an object
+//! with one key more or less.
 
 pub(crate) mod game_server;
 pub(crate) mod game_server_command;
@@ -19,7 +20,8 @@ pub use game_server_instance::GameServerInstance;
 pub use status::{ExternalStatusInfo, StatusType};
 pub use worker::{Worker, current_worker};
 
-/// A consistent view for an answer of several statements. It only reads, so dropping it is the way to end it.
+/// A consistent view for an answer of several statements. It only reads, so dropping it is the way
+/// to end it.
 pub(crate) async fn snapshot(
     reads: &sqlx::PgPool,
 ) -> sqlx::Result<sqlx::Transaction<'static, sqlx::Postgres>> {

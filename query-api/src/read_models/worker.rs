@@ -24,23 +24,24 @@ pub struct Worker {
     pub last_heartbeat: Option<DateTime<Utc>>,
 }
 
-/// The worker that requests without a worker id are for: the newest open one that speaks v1 and is not LOST, else the
-/// newest open one.
+/// The worker that requests without a worker id are for: the newest open one that speaks v1 and is
+/// not LOST, else the newest open one.
 ///
-/// Sees the read models as they are: whoever must not miss a worker that just registered first awaits
-/// [`crate::Freshness::caught_up`].
+/// Sees the read models as they are: whoever must not miss a worker that just registered first
+/// awaits [`crate::Freshness::caught_up`].
 ///
 /// # Errors
 /// When the database cannot be asked.
 pub async fn current_worker(db: impl PgExecutor<'_>) -> sqlx::Result<Option<Worker>> {
     sqlx::query_as(
         "SELECT w.worker_id, w.created_date, w.end_date, h.last_heartbeat_at AS last_heartbeat
-           FROM read_models.workers w
-           LEFT JOIN public.heartbeats h ON h.entity = 'worker' AND h.entity_id = w.worker_id
-          WHERE w.end_date IS NULL
-          ORDER BY (w.surface = 'v1' AND w.status IS DISTINCT FROM 'LOST') DESC,
-                   w.created_date DESC, w.worker_id DESC
-          LIMIT 1",
+           FROM (SELECT worker_id, created_date, end_date
+                   FROM read_models.workers
+                  WHERE end_date IS NULL
+                  ORDER BY (surface = 'v1' AND status IS DISTINCT FROM 'LOST') DESC,
+                           created_date DESC, worker_id DESC
+                  LIMIT 1) w
+           LEFT JOIN public.heartbeats h ON h.entity = 'worker' AND h.entity_id = w.worker_id",
     )
     .fetch_optional(db)
     .await

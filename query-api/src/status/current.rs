@@ -19,7 +19,7 @@ use crate::{QueryApi, QueryError};
     responses(
         (status = 200, description = "Its current status", body = ExternalStatusInfo),
         (status = 304, description = "It is the one named in If-None-Match"),
-        (status = 404, description = "There is no such worker, or it has no status yet", body = Refusal),
+        (status = 404, description = "No such worker, or no status yet", body = Refusal),
         (status = 422, description = "The id is not a number", body = HttpValidationError),
     )
 )]
@@ -44,7 +44,7 @@ pub(super) async fn worker_status(
     responses(
         (status = 200, description = "Its current status", body = ExternalStatusInfo),
         (status = 304, description = "It is the one named in If-None-Match"),
-        (status = 404, description = "There is no such instance, or it has no status yet", body = Refusal),
+        (status = 404, description = "No such instance, or no status yet", body = Refusal),
         (status = 422, description = "The id is not a number", body = HttpValidationError),
     )
 )]

@@ -1,6 +1,8 @@
-//! What dashboards read: the Status API. v1's two endpoints, and lists and a summary that v1 does not have.
+//! What dashboards read: the Status API. v1's two endpoints, and lists and a summary that v1 does
+//! not have.
 //!
-//! Its clients only look, so an answer shows what is there and says how fresh that is; it waits only if asked to.
+//! Its clients only look, so an answer shows what is there and says how fresh that is; it waits
+//! only if asked to.
 
 mod current;
 mod servers;

@@ -136,16 +136,18 @@ pub(super) async fn active_servers(
 
 async fn all_servers(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Server>> {
     sqlx::query_as(
-        "SELECT c.game_server_config_id, c.name, c.game_server_id, g.name AS game_server_name, g.server_type,
-                c.is_default, c.is_visible, to_json(i) AS instance
+        "SELECT c.game_server_config_id, c.name, c.game_server_id, g.name AS game_server_name,
+                g.server_type, c.is_default, c.is_visible, to_json(i) AS instance
            FROM read_models.game_server_configs c
            JOIN read_models.game_servers g USING (game_server_id)
            LEFT JOIN LATERAL (
-                SELECT n.game_server_instance_id, n.worker_id, n.created_date, n.end_date, n.end_cause,
-                       n.status, n.status_as_of
+                SELECT n.game_server_instance_id, n.worker_id, n.created_date, n.end_date,
+                       n.end_cause, n.status, n.status_as_of
                   FROM read_models.game_server_instances n
-                 WHERE n.game_server_id = c.game_server_id AND n.game_server_config_id = c.game_server_config_id
-                 ORDER BY (n.end_date IS NULL) DESC, n.created_date DESC, n.game_server_instance_id DESC
+                 WHERE n.game_server_id = c.game_server_id
+                   AND n.game_server_config_id = c.game_server_config_id
+                 ORDER BY (n.end_date IS NULL) DESC, n.created_date DESC,
+                          n.game_server_instance_id DESC
                  LIMIT 1) i ON true
           ORDER BY g.name, c.name, c.game_server_config_id",
     )
@@ -159,8 +161,9 @@ pub(super) async fn open_instances(
     worker_id: Option<i32>,
 ) -> sqlx::Result<Vec<ActiveServer>> {
     sqlx::query_as(
-        "SELECT i.game_server_instance_id, i.game_server_config_id, c.name AS config_name, i.game_server_id,
-                g.name AS game_server_name, i.worker_id, w.name AS worker_name, i.created_date,
+        "SELECT i.game_server_instance_id, i.game_server_config_id, c.name AS config_name,
+                i.game_server_id, g.name AS game_server_name, i.worker_id,
+                w.name AS worker_name, i.created_date,
                 h.last_heartbeat_at AS last_heartbeat, i.status, i.status_as_of, i.position
            FROM read_models.game_server_instances i
            JOIN read_models.game_server_configs c USING (game_server_config_id)

@@ -156,8 +156,8 @@ async fn count_pending_requests(db: impl PgExecutor<'_>) -> sqlx::Result<i64> {
 
 async fn oldest_pending_request(db: impl PgExecutor<'_>) -> sqlx::Result<Option<PendingRequest>> {
     sqlx::query_as(
-        "SELECT request_id, worker_id, kind, game_server_config_id, game_server_instance_id, requested_at,
-                requested_by, deadline
+        "SELECT request_id, worker_id, kind, game_server_config_id, game_server_instance_id,
+                requested_at, requested_by, deadline
            FROM read_models.worker_requests
           WHERE outcome = 'pending'
           ORDER BY requested_at, position
@@ -169,7 +169,8 @@ async fn oldest_pending_request(db: impl PgExecutor<'_>) -> sqlx::Result<Option<
 
 async fn log(db: impl PgExecutor<'_>) -> sqlx::Result<Log> {
     sqlx::query_as(
-        "SELECT position AS head, nullif(recorded_at, '-infinity') AS recorded_at FROM public.log_head",
+        "SELECT position AS head, nullif(recorded_at, '-infinity') AS recorded_at
+           FROM public.log_head",
     )
     .fetch_one(db)
     .await

@@ -23,7 +23,8 @@ pub(super) struct WorkerFilter {
 }
 
 impl WorkerFilter {
-    /// Reads the parameters; 422 for the first that does not fit. `words` are those of the same query.
+    /// Reads the parameters; 422 for the first that does not fit. `words` are those of the same
+    /// query.
     pub fn read(query: &QueryText, words: &HashMap<String, String>) -> Result<Self, V1Error> {
         let mut check = Check::new();
         let limit = check.query_int(query, "limit", 50);

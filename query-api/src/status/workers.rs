@@ -111,7 +111,7 @@ pub struct PendingRequest {
     path = "/status/workers",
     params(
         ("status" = Option<StatusType>, Query, description = "Only those with this current status"),
-        ("open" = Option<bool>, Query, description = "Only those that are open, or only those that are closed"),
+        ("open" = Option<bool>, Query, description = "Only open ones, or only closed ones"),
         ("limit" = Option<i64>, Query, description = "How many at most, up to 500; 50 without it"),
         ("after" = Option<i64>, Query, description = "The `next` of the page before"),
     ),
@@ -159,7 +159,8 @@ pub(super) async fn worker(
     }))
 }
 
-/// Newest first: ids are handed out in the order of registration. One more than the limit, to see whether there is more.
+/// Newest first: ids are handed out in the order of registration. One more than the limit, to see
+/// whether there is more.
 async fn workers_like(
     db: impl PgExecutor<'_>,
     filter: &WorkerFilter,
@@ -170,7 +171,8 @@ async fn workers_like(
                 (SELECT count(*) FROM read_models.game_server_instances i
                   WHERE i.worker_id = w.worker_id AND i.end_date IS NULL) AS open_instance_count,
                 (SELECT count(*) FROM read_models.worker_requests r
-                  WHERE r.worker_id = w.worker_id AND r.outcome = 'pending') AS pending_request_count,
+                  WHERE r.worker_id = w.worker_id AND r.outcome = 'pending')
+                    AS pending_request_count,
                 w.position
            FROM read_models.workers w
            LEFT JOIN public.heartbeats h ON h.entity = 'worker' AND h.entity_id = w.worker_id
@@ -198,7 +200,8 @@ async fn worker_with_id(
                 (SELECT count(*) FROM read_models.game_server_instances i
                   WHERE i.worker_id = w.worker_id AND i.end_date IS NULL) AS open_instance_count,
                 (SELECT count(*) FROM read_models.worker_requests r
-                  WHERE r.worker_id = w.worker_id AND r.outcome = 'pending') AS pending_request_count,
+                  WHERE r.worker_id = w.worker_id AND r.outcome = 'pending')
+                    AS pending_request_count,
                 w.position
            FROM read_models.workers w
            LEFT JOIN public.heartbeats h ON h.entity = 'worker' AND h.entity_id = w.worker_id
@@ -214,8 +217,8 @@ async fn pending_requests_of(
     worker_id: i32,
 ) -> sqlx::Result<Vec<PendingRequest>> {
     sqlx::query_as(
-        "SELECT request_id, worker_id, kind, game_server_config_id, game_server_instance_id, requested_at,
-                requested_by, deadline
+        "SELECT request_id, worker_id, kind, game_server_config_id, game_server_instance_id,
+                requested_at, requested_by, deadline
            FROM read_models.worker_requests
           WHERE worker_id = $1 AND outcome = 'pending'
           ORDER BY position, request_id",

@@ -33,8 +33,8 @@ pub(super) async fn instance(
     Ok(Json(instance.ok_or_else(|| V1Error::not_found("Instance not found"))?))
 }
 
-/// Two instances that cannot exist: in v1 a `GET` of these paths reads an instance, while ours, which prefers the literal
-/// segment, finds only the command there.
+/// Two instances that cannot exist: in v1 a `GET` of these paths reads an instance, while ours,
+/// which prefers the literal segment, finds only the command there.
 pub(super) fn overlaps() -> OpenApiRouter<QueryApi> {
     let unreadable = |id: &'static str| get(move || async move { not_a_number("path", "id", id) });
     OpenApiRouter::new()

@@ -31,10 +31,26 @@ async fn reads_work_again_once_it_is_back() {
         let router = status(&database.pool);
         assert_eq!(get(&router, "/status/worker/1").await.status, 404);
         database
-            .execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+            .execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                  WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            )
             .await;
         let back = async || get(&router, "/status/worker/1").await.status == 404;
         eventually(back).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_statement_that_does_not_end_fails_the_reads_that_wait_for_it_and_no_later_ones() {
+    with_database(async |database| {
+        let router = status(&database.pool);
+        let mut locked = database.pool.begin().await.unwrap();
+        sqlx::query("LOCK TABLE read_models.workers").execute(&mut *locked).await.unwrap();
+        assert_eq!(get(&router, "/status/worker/1").await.status, 503);
+        locked.rollback().await.unwrap();
+        assert_eq!(get(&router, "/status/worker/1").await.status, 404);
     })
     .await;
 }

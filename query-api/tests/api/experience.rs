@@ -265,7 +265,8 @@ async fn the_history_of_an_unknown_game_server_is_empty() {
     .await;
 }
 
-/// Worker 2 is current and runs 1, 2 (no status yet) and 3; 10 to 13 have crashed, 14 ended well, 20 runs elsewhere.
+/// Worker 2 is current and runs 1, 2 (no status yet) and 3; 10 to 13 have crashed, 14 ended well,
+/// 20 runs elsewhere.
 async fn some_instances(database: &crate::support::Database) {
     database.catalogue().await;
     database.worker(NewWorker::default()).await;

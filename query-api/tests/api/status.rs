@@ -218,7 +218,8 @@ fn worker_ids(page: &Value) -> Vec<i64> {
     workers.iter().map(|worker| worker["worker_id"].as_i64().unwrap()).collect()
 }
 
-/// Workers 1 to 3 are open; worker 1 runs instance 1 and is asked for two things. Config 3 never ran.
+/// Workers 1 to 3 are open; worker 1 runs instance 1 and is asked for two things. Config 3 never
+/// ran.
 async fn some_system(database: &Database) {
     database.catalogue().await;
     let worker = |id| NewWorker { id, created: at(i64::from(id)), ..NewWorker::default() };

@@ -8,17 +8,20 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{ExternalStatusInfo, STATUSES_OF_INSTANCES, STATUSES_OF_WORKERS};
 use crate::QueryError;
+use crate::error::in_time;
 
 /// How many requests one statement may serve.
 const LARGEST_BATCH: usize = 256;
 
 type Answer = Result<Option<ExternalStatusInfo>, Arc<sqlx::Error>>;
 
-/// Reads of one status by its primary key, where requests that wait at the same moment share one statement.
+/// Reads of one status by its primary key, where requests that wait at the same moment share one
+/// statement.
 ///
-/// A pooled connection costs round trips of its own, more than such a read does, and every dashboard polls this.
-/// Nothing waits for company: an idle reader starts at once, and what arrives meanwhile is its next batch. So a request
-/// never sees anything older than a statement of its own would have shown it.
+/// A pooled connection costs round trips of its own, more than such a read does, and every
+/// dashboard polls this. Nothing waits for company: an idle reader starts at once, and what arrives
+/// meanwhile is its next batch. So a request never sees anything older than a statement of its own
+/// would have shown it.
 #[derive(Clone)]
 pub(crate) struct BatchedStatuses(mpsc::Sender<Question>);
 
@@ -65,7 +68,7 @@ async fn answer_all(reads: PgPool, statement: &str, mut asked: mpsc::Receiver<Qu
     let mut batch = Vec::with_capacity(LARGEST_BATCH);
     while asked.recv_many(&mut batch, LARGEST_BATCH).await > 0 {
         let ids: Vec<i32> = batch.iter().map(|question| question.entity_id).collect();
-        match statuses(&reads, statement, &ids).await {
+        match in_time(statuses(&reads, statement, &ids)).await {
             Ok(found) => {
                 for Question { entity_id, answer } in batch.drain(..) {
                     // Whoever gave up meanwhile does not miss the answer.

@@ -34,7 +34,8 @@ pub enum StatusType {
 pub struct ExternalStatusInfo {
     /// The id of this status.
     pub status_info_id: i32,
-    /// Who says so: `worker` or `game_server_instance` for a report, `StatusEventProcessor` for ManMan itself.
+    /// Who says so: `worker` or `game_server_instance` for a report, `StatusEventProcessor` for
+    /// ManMan itself.
     pub class_name: String,
     /// The status.
     pub status_type: StatusType,
@@ -76,14 +77,16 @@ impl StatusType {
 
 /// Current statuses of workers, by worker id. A worker without a status is not found.
 const STATUSES_OF_WORKERS: &str = "
-    SELECT worker_id AS entity_id, status_info_id, status_class AS class_name, status AS status_type,
-           status_as_of AS as_of, worker_id, NULL::int AS game_server_instance_id
+    SELECT worker_id AS entity_id, status_info_id, status_class AS class_name,
+           status AS status_type, status_as_of AS as_of, worker_id,
+           NULL::int AS game_server_instance_id
       FROM read_models.workers
      WHERE worker_id = ANY ($1) AND status IS NOT NULL";
 
 /// Current statuses of instances, by instance id. An instance without a status is not found.
 const STATUSES_OF_INSTANCES: &str = "
     SELECT game_server_instance_id AS entity_id, status_info_id, status_class AS class_name,
-           status AS status_type, status_as_of AS as_of, NULL::int AS worker_id, game_server_instance_id
+           status AS status_type, status_as_of AS as_of, NULL::int AS worker_id,
+           game_server_instance_id
       FROM read_models.game_server_instances
      WHERE game_server_instance_id = ANY ($1) AND status IS NOT NULL";

@@ -62,7 +62,8 @@ impl Database {
     /// As if a subscription had come to this position.
     pub async fn checkpoint(&self, name: &str, position: i64) {
         sqlx::query(
-            "INSERT INTO checkpoints (name, position, updated_at) VALUES ($1, $2, '2026-01-02T03:04:05Z')
+            "INSERT INTO checkpoints (name, position, updated_at) 
+             VALUES ($1, $2, '2026-01-02T03:04:05Z')
              ON CONFLICT (name) DO UPDATE SET position = excluded.position",
         )
         .bind(name)
@@ -77,7 +78,8 @@ impl Database {
         self.execute(
             "ALTER TABLE log_head RENAME TO head;
              CREATE SEQUENCE looks;
-             CREATE VIEW log_head AS SELECT position, recorded_at, nextval('looks') AS look FROM head",
+             CREATE VIEW log_head AS
+             SELECT position, recorded_at, nextval('looks') AS look FROM head",
         )
         .await;
     }

@@ -86,10 +86,12 @@ impl Default for NewRequest {
 impl Database {
     pub async fn worker(&self, worker: NewWorker) {
         sqlx::query(
-            "INSERT INTO read_models.workers (worker_id, surface, name, created_date, end_date, end_cause, status,
-                                              status_as_of, status_class, status_info_id, position)
+            "INSERT INTO read_models.workers
+                    (worker_id, surface, name, created_date, end_date, end_cause, status,
+                     status_as_of, status_class, status_info_id, position)
              SELECT $1, $2, $3, $4, $5, CASE WHEN $5 IS NOT NULL THEN 'shutdown' END, $6,
-                    CASE WHEN $6 IS NOT NULL THEN $4 + interval '1 second' END, $7, 100 + $1, 200 + $1",
+                    CASE WHEN $6 IS NOT NULL THEN $4 + interval '1 second' END, $7,
+                    100 + $1, 200 + $1",
         )
         .bind(worker.id)
         .bind(worker.surface)
@@ -106,11 +108,13 @@ impl Database {
     pub async fn instance(&self, instance: NewInstance) {
         sqlx::query(
             "INSERT INTO read_models.game_server_instances
-                    (game_server_instance_id, game_server_config_id, game_server_id, worker_id, created_date, end_date,
-                     end_cause, status, status_as_of, status_class, status_info_id, has_crashed, position)
+                    (game_server_instance_id, game_server_config_id, game_server_id, worker_id,
+                     created_date, end_date, end_cause, status, status_as_of, status_class, status_info_id,
+                     has_crashed, position)
              SELECT $1, $2, $3, $4, $5, $6, CASE WHEN $6 IS NOT NULL THEN 'shutdown' END, $7,
-                    CASE WHEN $7 IS NOT NULL THEN $5 + interval '1 second' END, 'game_server_instance', 300 + $1, $8,
-                    400 + $1",
+                    CASE WHEN $7 IS NOT NULL THEN $5 + interval '1 second' END,
+                    'game_server_instance',
+                    300 + $1, $8, 400 + $1",
         )
         .bind(instance.id)
         .bind(instance.config_id)
@@ -128,8 +132,8 @@ impl Database {
     pub async fn request(&self, request: NewRequest) {
         sqlx::query(
             "INSERT INTO read_models.worker_requests
-                    (request_id, worker_id, kind, game_server_config_id, requested_at, requested_by, request_event_id,
-                     deadline, outcome, position)
+                    (request_id, worker_id, kind, game_server_config_id, requested_at, requested_by,
+                     request_event_id, deadline, outcome, position)
              SELECT $1, $2, $3, $4, $5, 'user:ada', $1, $5 + interval '1 minute', $6,
                     extract(epoch FROM $5)::bigint",
         )
@@ -156,7 +160,8 @@ impl Database {
         .unwrap();
     }
 
-    /// Two game servers of which one is not from Steam, three configs of which one is hidden, and commands for them.
+    /// Two game servers of which one is not from Steam, three configs of which one is hidden, and
+    /// commands for them.
     pub async fn catalogue(&self) {
         self.execute(include_str!("catalogue.sql")).await;
     }

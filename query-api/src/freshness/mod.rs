@@ -1,7 +1,7 @@
 //! How fresh an answer is: every answer names a position up to which it is certainly complete.
 //!
 //! One task per process, the follower, asks the database how far the log and its projectors are and
-//! publishes what it found as a [`Reading`]. All requests share those readings, so many connections
+//! publishes what it found as a reading. All requests share those readings, so many connections
 //! cost few queries. It asks only while somebody wants to know.
 
 mod follower;

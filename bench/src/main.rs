@@ -7,12 +7,15 @@
 //! database.rs  a fresh database per row, migrated or bare
 //! baseline.rs  pgbench, disk sync time: what the rows are compared with
 //! summary.rs   the table and target/bench/summary.json
+//! load.rs      HTTP load over kept-alive connections
 //! roles.rs     the executable's roles as processes, as in production
 //! rows/        one file per row
 //! ```
 
 mod baseline;
 mod database;
+mod load;
+mod roles;
 mod rows;
 mod settings;
 mod summary;

@@ -1,6 +1,11 @@
 //! One file per row.
 
 mod append;
+mod heartbeat;
+mod http_command;
+mod replay;
+mod status_read;
+mod visible_lag;
 
 use anyhow::{Result, bail};
 
@@ -9,7 +14,8 @@ use crate::settings::Settings;
 use crate::summary::Summary;
 
 /// The rows of the core, in the order in which they run.
-const ROWS: [&str; 1] = ["append"];
+const ROWS: [&str; 6] =
+    ["append", "http_command", "heartbeat", "status_read", "replay", "visible_lag_p99"];
 
 /// Runs the rows asked for.
 pub async fn run(settings: &Settings, summary: &mut Summary) -> Result<()> {
@@ -19,10 +25,18 @@ pub async fn run(settings: &Settings, summary: &mut Summary) -> Result<()> {
         }
     }
     println!("disk sync: {:.0} µs per write + fdatasync\n", baseline::disk_sync_micros()?);
-    let wanted =
-        |row: &str| settings.rows.is_empty() || settings.rows.iter().any(|name| name == row);
-    if wanted("append") {
-        append::run(settings, summary).await?;
+    for row in ROWS {
+        if !settings.rows.is_empty() && !settings.rows.iter().any(|name| name == row) {
+            continue;
+        }
+        match row {
+            "append" => append::run(settings, summary).await?,
+            "http_command" => http_command::run(settings, summary).await?,
+            "heartbeat" => heartbeat::run(settings, summary).await?,
+            "status_read" => status_read::run(settings, summary).await?,
+            "replay" => replay::run(settings, summary).await?,
+            _ => visible_lag::run(settings, summary).await?,
+        }
     }
     Ok(())
 }

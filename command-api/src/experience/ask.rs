@@ -1,0 +1,65 @@
+//! Asking something of a worker: recorded on its stream, from where it goes out to it, and answered at once.
+
+use domain::worker::{Request, WorkerCommand, WorkerRefusal};
+use domain::{RequestId, Worker, WorkerId};
+use event_store::{ExecuteError, Executed};
+use serde::Serialize;
+use service::v1::V1Error;
+use utoipa::ToSchema;
+
+use crate::CommandApi;
+use crate::context::Caller;
+use crate::error;
+use crate::reply::{Reply, Written};
+
+/// A request was accepted. What becomes of it is seen later.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Ack {
+    /// Always `success`.
+    status: &'static str,
+    /// What was sent, and to which worker.
+    message: String,
+}
+
+impl CommandApi {
+    /// Asks something of the current worker.
+    pub(super) async fn ask_current(
+        &self,
+        worker_id: WorkerId,
+        request: Request,
+        caller: &Caller,
+    ) -> Result<Written, V1Error> {
+        let message = format!("{} command sent to worker {worker_id}", name(&request));
+        let reply = Reply::of(&Ack { status: "success", message })?;
+        let asked = self.ask(worker_id, request, caller, &reply).await?;
+        reply.to(&asked.map_err(error::request)?)
+    }
+
+    /// Asks something of a worker. The outer error is ours, the inner one the worker's.
+    pub(super) async fn ask(
+        &self,
+        worker_id: WorkerId,
+        request: Request,
+        caller: &Caller,
+        reply: &Reply,
+    ) -> Result<Result<Executed<Worker>, ExecuteError<WorkerRefusal>>, V1Error> {
+        let command = WorkerCommand::Request {
+            request_id: RequestId(caller.command_id),
+            deadline: caller.at + self.timeouts.of(&request),
+            request,
+            at: caller.at,
+        };
+        let context = caller.answering(caller.user(), reply)?;
+        Ok(self.store.workers.execute(&worker_id.to_string(), command, &context).await)
+    }
+}
+
+/// As v1's answers call it.
+const fn name(request: &Request) -> &'static str {
+    match request {
+        Request::Start { .. } => "Start",
+        Request::Stop { .. } => "Stop",
+        Request::Stdin { .. } => "Stdin",
+        Request::Shutdown => "Shutdown",
+    }
+}

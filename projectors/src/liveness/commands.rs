@@ -5,7 +5,8 @@ use std::error::Error;
 use domain::game_server_instance::InstanceCommand;
 use domain::worker::WorkerCommand;
 use event_store::{Actor, CommandContext, EventStore, ExecuteError, Executed};
-use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
 use metrics::counter;
 use uuid::Uuid;
 
@@ -38,20 +39,30 @@ impl<'a> Commands<'a> {
     }
 
     pub(super) async fn to_workers(&self, findings: Vec<Finding<WorkerCommand>>) {
-        carry_out(findings, async |finding: &Finding<WorkerCommand>, context| {
-            let id = finding.id.to_string();
-            effect(self.store.workers.execute(&id, finding.command.clone(), &context).await)
-        })
-        .await;
+        let commands = findings.into_iter().map(|finding| self.to_worker(finding).boxed());
+        carry_out(commands.collect()).await;
     }
 
     pub(super) async fn to_instances(&self, findings: Vec<Finding<InstanceCommand>>) {
-        carry_out(findings, async |finding: &Finding<InstanceCommand>, context| {
-            let id = finding.id.to_string();
-            effect(self.store.instances.execute(&id, finding.command.clone(), &context).await)
-        })
-        .await;
+        let commands = findings.into_iter().map(|finding| self.to_instance(finding).boxed());
+        carry_out(commands.collect()).await;
     }
+
+    async fn to_worker(&self, finding: Finding<WorkerCommand>) {
+        let (id, context) = (finding.id.to_string(), context(&finding));
+        let outcome = self.store.workers.execute(&id, finding.command.clone(), &context).await;
+        tell(&finding, effect(outcome));
+    }
+
+    async fn to_instance(&self, finding: Finding<InstanceCommand>) {
+        let (id, context) = (finding.id.to_string(), context(&finding));
+        let outcome = self.store.instances.execute(&id, finding.command.clone(), &context).await;
+        tell(&finding, effect(outcome));
+    }
+}
+
+async fn carry_out(commands: Vec<BoxFuture<'_, ()>>) {
+    futures::stream::iter(commands).buffer_unordered(CONCURRENT).collect::<()>().await;
 }
 
 /// Whether the command had an effect; none means that another replica, or the entity itself, was first.
@@ -67,29 +78,17 @@ fn effect<A, E: Error>(outcome: Result<Executed<A>, ExecuteError<E>>) -> Result<
     }
 }
 
-async fn carry_out<C>(
-    findings: Vec<Finding<C>>,
-    execute: impl AsyncFn(&Finding<C>, CommandContext) -> Result<bool, String>,
-) {
-    futures::stream::iter(&findings)
-        .for_each_concurrent(CONCURRENT, async |finding| {
-            match execute(finding, context(finding)).await {
-                Ok(true) => {
-                    let (kind, id, reason) = (finding.kind, finding.id, &finding.reason);
-                    counter!("manman_liveness_commands_total", "kind" => kind).increment(1);
-                    tracing::info!(kind, id, reason, "liveness");
-                }
-                Ok(false) => {}
-                // The difference stays, so the next pass tries again.
-                Err(error) => tracing::warn!(
-                    kind = finding.kind,
-                    id = finding.id,
-                    error,
-                    "liveness command failed"
-                ),
-            }
-        })
-        .await;
+fn tell<C>(finding: &Finding<C>, effect: Result<bool, String>) {
+    let (kind, id, reason) = (finding.kind, finding.id, &finding.reason);
+    match effect {
+        Ok(true) => {
+            counter!("manman_liveness_commands_total", "kind" => kind).increment(1);
+            tracing::info!(id, reason, "{kind}");
+        }
+        Ok(false) => {}
+        // The difference stays, so the next pass tries again.
+        Err(error) => tracing::warn!(kind, id, error, "liveness command failed"),
+    }
 }
 
 fn context<C>(finding: &Finding<C>) -> CommandContext {

@@ -14,9 +14,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::soon;
+use super::{eventually, soon};
 
-/// A namespace on the broker. What is declared in it is deleted with [`Namespace::remove`].
+/// Names of one's own on the broker.
 pub struct Namespace {
     pub topology: Topology,
     prefix: String,
@@ -55,26 +55,33 @@ impl Namespace {
     /// Publishes a report as a worker does; `message_id` may be no UUID, as v1 sends none.
     pub async fn publish(&self, key: &str, body: &str, message_id: &str) {
         let mut publisher = Publisher::new(broker("test.publisher"), self.topology.clone());
-        let message = Outgoing {
-            exchange: self.topology.internal_exchange(),
-            routing_key: key.to_owned(),
-            body: body.as_bytes().to_vec(),
-            message_id: message_id.to_owned(),
-            kind: String::new(),
-            timestamp: super::commands::now(),
-            headers: std::collections::BTreeMap::new(),
-            persistent: true,
-            mandatory: true,
-        };
+        let exchange = self.topology.internal_exchange();
+        let message = message(exchange, key.to_owned(), body.as_bytes(), message_id);
         let published = publisher.publish(&[message]).await.unwrap();
         assert_eq!(published, [Published::Routed]);
+    }
+}
+
+fn message(exchange: String, routing_key: String, body: &[u8], message_id: &str) -> Outgoing {
+    Outgoing {
+        exchange,
+        routing_key,
+        body: body.to_vec(),
+        message_id: message_id.to_owned(),
+        kind: String::new(),
+        timestamp: super::commands::now(),
+        headers: std::collections::BTreeMap::new(),
+        persistent: true,
+        mandatory: true,
     }
 }
 
 /// Somebody who consumes a queue.
 pub struct Listener {
     consumer: Consumer,
-    _stop: CancellationToken,
+    queue: QueueSpec,
+    topology: Topology,
+    stop: CancellationToken,
 }
 
 impl Listener {
@@ -82,11 +89,25 @@ impl Listener {
     pub async fn on(namespace: &Namespace, queue: QueueSpec) -> Self {
         let mut publisher = Publisher::new(broker("test.declare"), namespace.topology.clone());
         publisher.declare_queue(&queue).await.unwrap();
-        let stop = CancellationToken::new();
-        let settings = ConsumerConfig { queue, prefetch: 100, exclusive: false };
+        let (stop, topology) = (CancellationToken::new(), namespace.topology.clone());
+        let settings = ConsumerConfig { queue: queue.clone(), prefetch: 100, exclusive: false };
         let link = broker("test.listener");
-        let consumer = Consumer::new(link, namespace.topology.clone(), settings, stop.clone());
-        Self { consumer, _stop: stop }
+        let consumer = Consumer::new(link, topology.clone(), settings, stop.clone());
+        Self { consumer, queue, topology, stop }
+    }
+
+    /// Stops listening, and waits until the broker has removed the queue with its last consumer.
+    pub async fn leave(mut self) {
+        self.stop.cancel();
+        assert!(self.consumer.next().await.is_none());
+        drop(self.consumer);
+        let mut publisher = Publisher::new(broker("test.probe"), self.topology);
+        let probe = message(String::new(), self.queue.name, b"probe", "");
+        eventually("the queue is gone", async || {
+            let published = publisher.publish(std::slice::from_ref(&probe)).await.unwrap();
+            published != [Published::Routed]
+        })
+        .await;
     }
 
     pub async fn next(&mut self) -> Delivery {

@@ -4,6 +4,7 @@
 
 pub mod broker;
 pub mod commands;
+pub mod liveness;
 
 use std::env;
 use std::panic::AssertUnwindSafe;
@@ -25,6 +26,8 @@ const DEADLINE: Duration = Duration::from_secs(30);
 pub struct System {
     pub pool: PgPool,
     pub store: EventStore,
+    name: String,
+    admin: PgConnectOptions,
 }
 
 /// A piece that runs until it is stopped, or dropped.
@@ -79,7 +82,8 @@ pub async fn with_system<F: Future<Output = ()>>(test: impl FnOnce(System) -> F)
         .unwrap();
     event_store::MIGRATOR.run(&pool).await.unwrap();
     let store = EventStore::start(pool.clone(), LogOptions::default());
-    let system = System { pool: pool.clone(), store };
+    let system =
+        System { pool: pool.clone(), store, name: name.clone(), admin: admin.clone() };
     let outcome = AssertUnwindSafe(test(system)).catch_unwind().await;
 
     pool.close().now_or_never();
@@ -161,6 +165,18 @@ impl System {
             everything.push((*table, self.rows(table).await));
         }
         everything
+    }
+
+    /// Lets nobody into the database any more and throws out who is in it, or lets all in again.
+    pub async fn set_reachable(&self, reachable: bool) {
+        let mut connection = PgConnection::connect_with(&self.admin).await.unwrap();
+        let name = &self.name;
+        let statement = format!(
+            "ALTER DATABASE {name} ALLOW_CONNECTIONS {reachable};
+             SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+              WHERE datname = '{name}' AND NOT {reachable}"
+        );
+        sqlx::raw_sql(&statement).execute(&mut connection).await.unwrap();
     }
 
     pub async fn execute(&self, statement: &str) {

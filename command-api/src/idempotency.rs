@@ -100,7 +100,7 @@ fn key(headers: &HeaderMap) -> Result<Option<String>, V1Error> {
     match key.to_str() {
         Ok(key) if fits && second.is_none() => Ok(Some(key.to_owned())),
         _ => Err(V1Error::bad_request(
-            "Invalid Idempotency-Key (must be one of 1 to 255 visible ASCII characters)",
+            "Invalid Idempotency-Key (must be one value of 1 to 255 visible ASCII characters)",
         )),
     }
 }

@@ -12,6 +12,7 @@ mod pending;
 mod table;
 
 use std::fmt::Display;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -108,9 +109,13 @@ impl Heartbeats {
     /// # Errors
     /// When the database does not take it; it stays in memory then.
     pub async fn flush_now(&self) -> Result<(), Arc<sqlx::Error>> {
-        // Not before a statement in flight has ended: it may be the one that has taken them.
-        let is_idle = self.0.writing.try_lock().is_ok();
-        if is_idle && self.0.pending.is_empty() { Ok(()) } else { self.write().await }
+        // Only under the lock: a statement in flight has taken them out of memory and may still fail.
+        if let Ok(_idle) = self.0.writing.try_lock()
+            && self.0.pending.is_empty()
+        {
+            return Ok(());
+        }
+        self.write().await
     }
 
     /// How many statements were written so far.
@@ -145,7 +150,7 @@ impl Heartbeats {
             let mut connection = self.0.pool.acquire().await?;
             table::write(&mut connection, self.0.intake_id, beats.as_slice()).await
         });
-        written.await.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
+        written.await.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))?;
         self.0.statements.fetch_add(1, Ordering::Relaxed);
         metrics::counter!("manman_heartbeat_statements_total").increment(1);
         metrics::counter!("manman_heartbeat_rows_total").increment(beats.as_slice().len() as u64);

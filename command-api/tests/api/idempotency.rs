@@ -166,7 +166,7 @@ async fn a_key_is_visible_ascii_of_some_length() {
         assert_eq!(keyed_post(app, "/gameserver/1/start", &json!(null), &longest).await.status, 200);
         for key in ["", "a b", "é", &"k".repeat(256)] {
             let answer = keyed_post(app, "/gameserver/1/start", &json!(null), key).await;
-            assert_eq!(answer.to_string(), r#"400 {"detail":"Invalid Idempotency-Key (must be one of 1 to 255 visible ASCII characters)"}"#);
+            assert_eq!(answer.to_string(), r#"400 {"detail":"Invalid Idempotency-Key (must be one value of 1 to 255 visible ASCII characters)"}"#);
         }
         let two = Request::post("/gameserver/1/start");
         let two = two.header("idempotency-key", "a").header("idempotency-key", "b");

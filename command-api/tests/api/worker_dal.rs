@@ -349,6 +349,31 @@ async fn a_heartbeat_of_no_instance_is_not_found() {
 }
 
 #[tokio::test]
+async fn earlier_workers_live_on_json_that_does_not_say_so() {
+    with_app(async |app| {
+        let worker = r#"{"worker_id":1,"created_date":"2026-01-02T03:04:05.712108+00:00"}"#;
+        let new_instance = r#"{"game_server_config_id":1,"worker_id":1}"#;
+        let instance = r#"{"game_server_instance_id":1,"game_server_config_id":1,"worker_id":1}"#;
+        for (method, path, body) in [
+            (Method::POST, "/worker/create", ""),
+            (Method::PUT, "/worker/shutdown/other", worker),
+            (Method::POST, "/worker/heartbeat", worker),
+            (Method::POST, "/server/instance/create", new_instance),
+            (Method::POST, "/server/instance/heartbeat/1", ""),
+            (Method::PUT, "/server/instance/shutdown", instance),
+            (Method::PUT, "/worker/shutdown", worker),
+        ] {
+            let answer = send(&app.worker_dal, untyped(method, path, body)).await;
+            assert_eq!(answer.status, 200, "{path}: {answer}");
+            assert_eq!(answer.headers["content-type"], "application/json");
+        }
+        let lived = ["WorkerRegistered", "InstanceCreated", "InstanceClosed", "WorkerClosed"];
+        assert_eq!(app.event_types().await, lived);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_heartbeat_is_in_the_next_read() {
     with_app(async |app| {
         let worker_id = app.open_worker().await;

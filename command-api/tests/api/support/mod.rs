@@ -29,7 +29,7 @@ pub use answer::Answer;
 pub use database::Database;
 pub use proxy::Proxy;
 
-/// A process with both APIs.
+/// A process with both APIs, reads included, as programs put them together.
 pub struct App {
     pub experience: Router,
     pub worker_dal: Router,
@@ -79,10 +79,12 @@ impl App {
             heartbeats.clone(),
             RequestTimeouts::default(),
         );
-        let reads = query_api::worker_dal::router(QueryApi::new(pool.clone(), freshness))
+        let reads = QueryApi::new(pool.clone(), freshness);
+        let worker_dal_reads = query_api::worker_dal::router(reads.clone())
             .layer(from_fn_with_state(heartbeats.clone(), written_before_reads));
-        let worker_dal = command_api::worker_dal::router(Arc::clone(&api)).merge(reads);
-        let experience = command_api::experience::router(api);
+        let worker_dal = command_api::worker_dal::router(Arc::clone(&api)).merge(worker_dal_reads);
+        let experience =
+            command_api::experience::router(api).merge(query_api::experience::router(reads));
         Self {
             experience: defaults(experience.split_for_parts().0, &Limits::default()),
             worker_dal: defaults(worker_dal.split_for_parts().0, &Limits::default()),

@@ -20,12 +20,8 @@ pub enum ClaimScope {
 
 impl ClaimScope {
     /// Every scope.
-    pub const ALL: [Self; 4] = [
-        Self::GameServerName,
-        Self::GameServerAppId,
-        Self::ConfigName,
-        Self::DefaultConfig,
-    ];
+    pub const ALL: [Self; 4] =
+        [Self::GameServerName, Self::GameServerAppId, Self::ConfigName, Self::DefaultConfig];
 
     /// The scope's name in the log's `claims` table.
     #[must_use]

@@ -57,12 +57,7 @@ impl Event {
         event_version: &str,
         payload: &str,
     ) -> Result<Self, EventError> {
-        let stored = Stored {
-            aggregate_type,
-            event_type,
-            event_version,
-            payload,
-        };
+        let stored = Stored { aggregate_type, event_type, event_version, payload };
         match aggregate_type {
             Worker::TYPE => stored.decode().map(Self::Worker),
             GameServerInstance::TYPE => stored.decode().map(Self::Instance),
@@ -121,20 +116,9 @@ mod tests {
         for folder in fs::read_dir(samples()).unwrap() {
             for file in fs::read_dir(folder.unwrap().path()).unwrap() {
                 let path = file.unwrap().path();
-                let aggregate_type = path
-                    .parent()
-                    .unwrap()
-                    .file_name()
-                    .unwrap()
-                    .to_str()
-                    .unwrap();
-                let (event_type, version) = path
-                    .file_stem()
-                    .unwrap()
-                    .to_str()
-                    .unwrap()
-                    .split_once('.')
-                    .unwrap();
+                let aggregate_type = path.parent().unwrap().file_name().unwrap().to_str().unwrap();
+                let (event_type, version) =
+                    path.file_stem().unwrap().to_str().unwrap().split_once('.').unwrap();
                 for payload in fs::read_to_string(&path).unwrap().lines() {
                     let event =
                         Event::decode(aggregate_type, event_type, version, payload).unwrap();
@@ -154,16 +138,9 @@ mod tests {
 
     #[test]
     fn an_event_of_a_newer_version_of_the_domain_is_an_error_that_names_it() {
-        for payload in [
-            r#"{"WorkerPromoted":{}}"#,
-            r#"{"WorkerClosed":{"by":1}}"#,
-            "not JSON",
-        ] {
+        for payload in [r#"{"WorkerPromoted":{}}"#, r#"{"WorkerClosed":{"by":1}}"#, "not JSON"] {
             let error = Event::decode(Worker::TYPE, "WorkerPromoted", "7", payload).unwrap_err();
-            assert_eq!(
-                error.to_string(),
-                "event WorkerPromoted version 7 of worker is unreadable"
-            );
+            assert_eq!(error.to_string(), "event WorkerPromoted version 7 of worker is unreadable");
         }
     }
 }

@@ -81,11 +81,7 @@ impl CurrentStatus {
     /// A status that somebody observed.
     #[must_use]
     pub const fn observed(status: StatusType, as_of: Instant) -> Self {
-        Self {
-            status,
-            as_of,
-            before_loss: None,
-        }
+        Self { status, as_of, before_loss: None }
     }
 
     /// LOST, remembering what was shown before.
@@ -95,11 +91,7 @@ impl CurrentStatus {
             Some(before) => Some(before.status),
             None => None,
         };
-        Self {
-            status: StatusType::Lost,
-            as_of,
-            before_loss,
-        }
+        Self { status: StatusType::Lost, as_of, before_loss }
     }
 
     /// The status to show again after a loss. An entity lost before its first report is heard of

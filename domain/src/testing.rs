@@ -24,12 +24,10 @@ pub fn given<A: Aggregate<Services = ()>>(events: Vec<A::Event>) -> AggregateTes
 }
 
 pub fn replayed<A: Aggregate>(events: Vec<A::Event>) -> A {
-    events
-        .into_iter()
-        .fold(A::default(), |mut aggregate, event| {
-            aggregate.apply(event);
-            aggregate
-        })
+    events.into_iter().fold(A::default(), |mut aggregate, event| {
+        aggregate.apply(event);
+        aggregate
+    })
 }
 
 /// Sends a command to an aggregate in each of its states, and to its snapshot in that state.
@@ -72,13 +70,8 @@ where
     for event in events {
         let (event_type, version) = (event.event_type(), event.event_version());
         let payload = serde_json::to_string(&event).unwrap();
-        let path = samples()
-            .join(A::TYPE)
-            .join(format!("{event_type}.{version}.jsonl"));
-        stored
-            .entry(path)
-            .or_default()
-            .push_str(&format!("{payload}\n"));
+        let path = samples().join(A::TYPE).join(format!("{event_type}.{version}.jsonl"));
+        stored.entry(path).or_default().push_str(&format!("{payload}\n"));
         let read_back = Event::decode(A::TYPE, &event_type, &version, &payload).unwrap();
         assert_eq!(read_back, decoded(event));
         assert_eq!(read_back.event_type(), event_type);
@@ -94,14 +87,9 @@ where
         "not stored as sampled; a new event needs the sample below, a new shape of an old one a \
          new version and an upcaster:{differing}",
     );
-    let declared: BTreeSet<_> = variants::<A::Event>()
-        .iter()
-        .map(|&name| name.to_owned())
-        .collect();
-    assert_eq!(
-        sampled, declared,
-        "every event type has a sample, named as its variant"
-    );
+    let declared: BTreeSet<_> =
+        variants::<A::Event>().iter().map(|&name| name.to_owned()).collect();
+    assert_eq!(sampled, declared, "every event type has a sample, named as its variant");
 }
 
 /// The variants of an enum, as its derived `Deserialize` knows them.

@@ -38,11 +38,7 @@ impl Upcasters {
         event_version: &str,
         payload: &str,
     ) -> Result<Option<Value>, serde_json::Error> {
-        if !self
-            .0
-            .iter()
-            .any(|upcaster| upcaster.can_upcast(event_type, event_version))
-        {
+        if !self.0.iter().any(|upcaster| upcaster.can_upcast(event_type, event_version)) {
             return Ok(None);
         }
         let stored = SerializedEvent::new(
@@ -90,9 +86,7 @@ mod tests {
 
     #[test]
     fn an_old_version_goes_through_every_version_since() {
-        let newest = made_up()
-            .upcast("DoorOpened", "1", r#"{"from":"hall"}"#)
-            .unwrap();
+        let newest = made_up().upcast("DoorOpened", "1", r#"{"from":"hall"}"#).unwrap();
         assert_eq!(newest, Some(json!({ "room": "hall", "number": 1 })));
     }
 
@@ -107,10 +101,7 @@ mod tests {
     fn the_newest_version_and_other_events_are_left_as_they_are() {
         for (event_type, version) in [("DoorOpened", "3"), ("DoorClosed", "1")] {
             // Not even parsed: this is what keeps replay fast.
-            assert_eq!(
-                made_up().upcast(event_type, version, "not JSON").unwrap(),
-                None
-            );
+            assert_eq!(made_up().upcast(event_type, version, "not JSON").unwrap(), None);
         }
     }
 

@@ -77,17 +77,9 @@ impl GameServer {
         command: GameServerCommand,
     ) -> Result<Vec<GameServerEvent>, GameServerRefusal> {
         match command {
-            GameServerCommand::Add {
-                game_server_id,
-                name,
-                server_type,
-                app_id,
-            } => self.add(CatalogueEntry {
-                game_server_id,
-                name,
-                server_type,
-                app_id,
-            }),
+            GameServerCommand::Add { game_server_id, name, server_type, app_id } => {
+                self.add(CatalogueEntry { game_server_id, name, server_type, app_id })
+            }
             GameServerCommand::AddCommand {
                 game_server_command_id,
                 name,
@@ -96,12 +88,7 @@ impl GameServer {
                 is_visible,
             } => self.add_command(
                 game_server_command_id,
-                CommandTemplate {
-                    name,
-                    command,
-                    description,
-                    is_visible,
-                },
+                CommandTemplate { name, command, description, is_visible },
             ),
             GameServerCommand::AddCommandDefault {
                 game_server_command_default_id,
@@ -111,12 +98,7 @@ impl GameServer {
                 is_visible,
             } => self.add_command_default(
                 game_server_command_default_id,
-                CommandDefault {
-                    game_server_command_id,
-                    command_value,
-                    description,
-                    is_visible,
-                },
+                CommandDefault { game_server_command_id, command_value, description, is_visible },
             ),
         }
     }
@@ -142,21 +124,12 @@ impl GameServer {
         template: CommandTemplate,
     ) -> Result<Vec<GameServerEvent>, GameServerRefusal> {
         self.require_entry()?;
-        if self
-            .commands
-            .values()
-            .any(|existing| existing.name == template.name)
-        {
-            return Err(GameServerRefusal::CommandNameTaken {
-                name: template.name,
-            });
+        if self.commands.values().any(|existing| existing.name == template.name) {
+            return Err(GameServerRefusal::CommandNameTaken { name: template.name });
         }
         require_storable("name", &template.name)?;
         require_storable("command", &template.command)?;
-        require_storable(
-            "description",
-            template.description.as_deref().unwrap_or_default(),
-        )?;
+        require_storable("description", template.description.as_deref().unwrap_or_default())?;
         Ok(vec![GameServerEvent::GameServerCommandAdded {
             game_server_command_id,
             name: template.name,
@@ -174,15 +147,10 @@ impl GameServer {
         self.require_entry()?;
         let game_server_command_id = default.game_server_command_id;
         if !self.commands.contains_key(&game_server_command_id) {
-            return Err(GameServerRefusal::CommandNotFound {
-                game_server_command_id,
-            });
+            return Err(GameServerRefusal::CommandNotFound { game_server_command_id });
         }
         require_storable("command value", &default.command_value)?;
-        require_storable(
-            "description",
-            default.description.as_deref().unwrap_or_default(),
-        )?;
+        require_storable("description", default.description.as_deref().unwrap_or_default())?;
         Ok(vec![GameServerEvent::GameServerCommandDefaultAdded {
             game_server_command_default_id,
             game_server_command_id,
@@ -198,11 +166,7 @@ impl GameServer {
 }
 
 fn require_storable(field: &'static str, text: &str) -> Result<(), GameServerRefusal> {
-    if has_nul(text) {
-        Err(GameServerRefusal::NulCharacter { field })
-    } else {
-        Ok(())
-    }
+    if has_nul(text) { Err(GameServerRefusal::NulCharacter { field }) } else { Ok(()) }
 }
 
 impl Aggregate for GameServer {
@@ -226,18 +190,8 @@ impl Aggregate for GameServer {
 
     fn apply(&mut self, event: Self::Event) {
         match event {
-            GameServerEvent::GameServerAdded {
-                game_server_id,
-                name,
-                server_type,
-                app_id,
-            } => {
-                self.entry = Some(CatalogueEntry {
-                    game_server_id,
-                    name,
-                    server_type,
-                    app_id,
-                });
+            GameServerEvent::GameServerAdded { game_server_id, name, server_type, app_id } => {
+                self.entry = Some(CatalogueEntry { game_server_id, name, server_type, app_id });
             }
             GameServerEvent::GameServerCommandAdded {
                 game_server_command_id,
@@ -246,12 +200,7 @@ impl Aggregate for GameServer {
                 description,
                 is_visible,
             } => {
-                let template = CommandTemplate {
-                    name,
-                    command,
-                    description,
-                    is_visible,
-                };
+                let template = CommandTemplate { name, command, description, is_visible };
                 self.commands.insert(game_server_command_id, template);
             }
             GameServerEvent::GameServerCommandDefaultAdded {
@@ -267,8 +216,7 @@ impl Aggregate for GameServer {
                     description,
                     is_visible,
                 };
-                self.defaults
-                    .insert(game_server_command_default_id, default);
+                self.defaults.insert(game_server_command_default_id, default);
             }
         }
     }

@@ -89,12 +89,7 @@ impl DomainEvent for GameServerEvent {
 impl Claims for GameServerEvent {
     fn claims(&self) -> Vec<ClaimChange> {
         match self {
-            Self::GameServerAdded {
-                name,
-                server_type,
-                app_id,
-                ..
-            } => vec![
+            Self::GameServerAdded { name, server_type, app_id, .. } => vec![
                 ClaimChange::Take(Claim {
                     scope: ClaimScope::GameServerName,
                     key: format!("{}/{name}", server_type.as_str()),

@@ -32,19 +32,14 @@ impl Refusal for TemplateRefusal {
 /// When the value contains control characters.
 pub fn resolve(template: &str, value: &str) -> Result<String, TemplateRefusal> {
     if has_control(value) {
-        return Err(TemplateRefusal::ControlCharacters {
-            value: value.to_owned(),
-        });
+        return Err(TemplateRefusal::ControlCharacters { value: value.to_owned() });
     }
     let mut resolved = String::with_capacity(template.len() + value.len());
     let mut rest = template;
     while let Some(brace) = rest.find('{') {
         let (literal, at_brace) = rest.split_at(brace);
         resolved.push_str(literal);
-        rest = match PLACEHOLDERS
-            .iter()
-            .find_map(|word| at_brace.strip_prefix(word))
-        {
+        rest = match PLACEHOLDERS.iter().find_map(|word| at_brace.strip_prefix(word)) {
             Some(after) => {
                 resolved.push_str(value);
                 after

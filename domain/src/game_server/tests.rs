@@ -103,9 +103,9 @@ fn a_game_server_joins_the_catalogue_once_under_an_id() {
         || add("cs2"),
         |state| match state {
             Unborn => Ok(vec![added()]),
-            WithoutCommands | WithCommand | WithDefault => Err(GameServerRefusal::AlreadyExists {
-                game_server_id: CS2,
-            }),
+            WithoutCommands | WithCommand | WithDefault => {
+                Err(GameServerRefusal::AlreadyExists { game_server_id: CS2 })
+            }
         },
     );
 }
@@ -130,9 +130,9 @@ fn two_commands_of_a_game_server_never_share_a_name() {
         |state| match state {
             Unborn => Err(GameServerRefusal::NotFound),
             WithoutCommands => Ok(vec![command_added(GameServerCommandId(6), "changelevel")]),
-            WithCommand | WithDefault => Err(GameServerRefusal::CommandNameTaken {
-                name: "changelevel".to_owned(),
-            }),
+            WithCommand | WithDefault => {
+                Err(GameServerRefusal::CommandNameTaken { name: "changelevel".to_owned() })
+            }
         },
     );
 }
@@ -143,9 +143,9 @@ fn a_default_value_needs_its_command_and_need_not_be_the_only_one() {
         || add_default("de_nuke", None),
         |state| match state {
             Unborn => Err(GameServerRefusal::NotFound),
-            WithoutCommands => Err(GameServerRefusal::CommandNotFound {
-                game_server_command_id: CHANGELEVEL,
-            }),
+            WithoutCommands => {
+                Err(GameServerRefusal::CommandNotFound { game_server_command_id: CHANGELEVEL })
+            }
             WithCommand | WithDefault => Ok(vec![default_added(2)]),
         },
     );
@@ -169,23 +169,14 @@ fn a_nul_is_refused_because_no_read_model_can_hold_it() {
     refused(Unborn, add("cs\0"), "name");
     refused(WithoutCommands, add_command("\0", "c", None), "name");
     refused(WithoutCommands, add_command("n", "\0", None), "command");
-    refused(
-        WithoutCommands,
-        add_command("n", "c", Some("\0")),
-        "description",
-    );
+    refused(WithoutCommands, add_command("n", "c", Some("\0")), "description");
     refused(WithCommand, add_default("\0", None), "command value");
     refused(WithCommand, add_default("v", Some("\0")), "description");
 }
 
 #[test]
 fn a_new_game_server_claims_its_name_and_app_id_within_its_type() {
-    let claim = |scope, key: &str| {
-        ClaimChange::Take(Claim {
-            scope,
-            key: key.to_owned(),
-        })
-    };
+    let claim = |scope, key: &str| ClaimChange::Take(Claim { scope, key: key.to_owned() });
     assert_eq!(
         added().claims(),
         [
@@ -206,19 +197,11 @@ fn a_value_takes_the_place_of_every_placeholder_and_of_nothing_else() {
         ("status", "unused", "status"),
         ("", "unused", ""),
         ("say {value}", "", "say "),
-        (
-            "load {map_name} {Map} {} {",
-            "x",
-            "load {map_name} {Map} {} {",
-        ),
+        ("load {map_name} {Map} {} {", "x", "load {map_name} {Map} {} {"),
         ("{{map}} {value", "x", "{x} {value"),
         ("é{map}é{", "ü", "éüé{"),
     ] {
-        assert_eq!(
-            resolve(template, value).as_deref(),
-            Ok(text),
-            "{template:?}"
-        );
+        assert_eq!(resolve(template, value).as_deref(), Ok(text), "{template:?}");
     }
 }
 
@@ -232,35 +215,21 @@ fn what_was_put_in_is_not_expanded_again() {
 fn a_value_cannot_smuggle_a_second_line_into_the_console() {
     for value in ["de_nuke\nquit", "\r", "\0", "\u{1b}", "\u{7f}"] {
         let refusal = resolve("changelevel {map}", value).unwrap_err();
-        assert_eq!(
-            refusal,
-            TemplateRefusal::ControlCharacters {
-                value: value.to_owned()
-            }
-        );
+        assert_eq!(refusal, TemplateRefusal::ControlCharacters { value: value.to_owned() });
         assert_eq!(refusal.kind(), RefusalKind::Invalid);
     }
 }
 
 #[test]
 fn a_refusal_tells_what_the_caller_can_do() {
-    let missing = GameServerRefusal::CommandNotFound {
-        game_server_command_id: CHANGELEVEL,
-    };
-    let taken = GameServerRefusal::CommandNameTaken {
-        name: "changelevel".to_owned(),
-    };
-    let exists = GameServerRefusal::AlreadyExists {
-        game_server_id: CS2,
-    };
+    let missing = GameServerRefusal::CommandNotFound { game_server_command_id: CHANGELEVEL };
+    let taken = GameServerRefusal::CommandNameTaken { name: "changelevel".to_owned() };
+    let exists = GameServerRefusal::AlreadyExists { game_server_id: CS2 };
     assert_eq!(GameServerRefusal::NotFound.kind(), RefusalKind::NotFound);
     assert_eq!(missing.kind(), RefusalKind::NotFound);
     assert_eq!(taken.kind(), RefusalKind::Conflict);
     assert_eq!(exists.kind(), RefusalKind::Conflict);
-    assert_eq!(
-        GameServerRefusal::NulCharacter { field: "name" }.kind(),
-        RefusalKind::Invalid
-    );
+    assert_eq!(GameServerRefusal::NulCharacter { field: "name" }.kind(), RefusalKind::Invalid);
 }
 
 #[test]

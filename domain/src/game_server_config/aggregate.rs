@@ -120,12 +120,7 @@ impl GameServerConfig {
                 is_visible,
             } => self.add_command(
                 game_server_config_command_id,
-                ConfigCommand {
-                    game_server_command_id,
-                    command_value,
-                    description,
-                    is_visible,
-                },
+                ConfigCommand { game_server_command_id, command_value, description, is_visible },
             ),
             GameServerConfigCommand::AddOption {
                 game_server_config_option_id,
@@ -136,13 +131,7 @@ impl GameServerConfig {
                 description,
             } => self.add_option(
                 game_server_config_option_id,
-                ConfigOption {
-                    option_type,
-                    value,
-                    order,
-                    is_enabled,
-                    description,
-                },
+                ConfigOption { option_type, value, order, is_enabled, description },
             ),
         }
     }
@@ -178,20 +167,13 @@ impl GameServerConfig {
         added: ConfigCommand,
     ) -> Result<Vec<GameServerConfigEvent>, ConfigRefusal> {
         self.require_settings()?;
-        let ConfigCommand {
-            game_server_command_id,
-            command_value,
-            description,
-            is_visible,
-        } = added;
+        let ConfigCommand { game_server_command_id, command_value, description, is_visible } =
+            added;
         if self.commands.values().any(|existing| {
             existing.game_server_command_id == game_server_command_id
                 && existing.command_value == command_value
         }) {
-            return Err(ConfigRefusal::CommandTaken {
-                game_server_command_id,
-                command_value,
-            });
+            return Err(ConfigRefusal::CommandTaken { game_server_command_id, command_value });
         }
         require_storable("command value", [&command_value])?;
         require_storable("description", &description)?;
@@ -210,13 +192,7 @@ impl GameServerConfig {
         added: ConfigOption,
     ) -> Result<Vec<GameServerConfigEvent>, ConfigRefusal> {
         self.require_settings()?;
-        let ConfigOption {
-            option_type,
-            value,
-            order,
-            is_enabled,
-            description,
-        } = added;
+        let ConfigOption { option_type, value, order, is_enabled, description } = added;
         match option_type {
             OptionType::EnvVar => require_key_values([&value])?,
             OptionType::Arg | OptionType::PostInstallScript => {
@@ -255,9 +231,7 @@ fn require_key_values<'a>(
 ) -> Result<(), ConfigRefusal> {
     for entry in entries {
         if entry.split_once('=').is_none_or(|(key, _)| key.is_empty()) {
-            return Err(ConfigRefusal::NotKeyValue {
-                entry: entry.clone(),
-            });
+            return Err(ConfigRefusal::NotKeyValue { entry: entry.clone() });
         }
         require_storable("environment variables", [entry])?;
     }
@@ -267,10 +241,7 @@ fn require_key_values<'a>(
 /// Split by hand: workers are Linux machines, whatever this is compiled for.
 fn require_inside(field: &'static str, path: &String) -> Result<(), ConfigRefusal> {
     if path.starts_with('/') || path.split('/').any(|component| component == "..") {
-        return Err(ConfigRefusal::OutsideInstallDirectory {
-            field,
-            path: path.clone(),
-        });
+        return Err(ConfigRefusal::OutsideInstallDirectory { field, path: path.clone() });
     }
     require_storable(field, [path])
 }
@@ -342,13 +313,7 @@ impl Aggregate for GameServerConfig {
                 is_enabled,
                 description,
             } => {
-                let option = ConfigOption {
-                    option_type,
-                    value,
-                    order,
-                    is_enabled,
-                    description,
-                };
+                let option = ConfigOption { option_type, value, order, is_enabled, description };
                 self.options.insert(game_server_config_option_id, option);
             }
         }

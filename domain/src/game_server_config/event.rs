@@ -104,12 +104,7 @@ impl DomainEvent for GameServerConfigEvent {
 impl Claims for GameServerConfigEvent {
     fn claims(&self) -> Vec<ClaimChange> {
         match self {
-            Self::GameServerConfigAdded {
-                game_server_id,
-                name,
-                is_default,
-                ..
-            } => {
+            Self::GameServerConfigAdded { game_server_id, name, is_default, .. } => {
                 let mut changes = vec![ClaimChange::Take(Claim {
                     scope: ClaimScope::ConfigName,
                     key: format!("{game_server_id}/{name}"),

@@ -28,10 +28,7 @@ fn history(state: State) -> Vec<GameServerConfigEvent> {
         Unborn => vec![],
         Bare => vec![added(settings())],
         WithCommand => vec![added(settings()), command_added(1, "de_nuke")],
-        WithOption => vec![
-            added(settings()),
-            option_added(1, OptionType::Arg, "-dedicated"),
-        ],
+        WithOption => vec![added(settings()), option_added(1, OptionType::Arg, "-dedicated")],
     }
 }
 
@@ -56,11 +53,7 @@ fn settings() -> ConfigSettings {
         is_visible: true,
         executable: "game/bin/linuxsteamrt64/cs2".to_owned(),
         args: texts(&["-dedicated", "-port", "27015", "+map", "de_ancient"]),
-        env_var: texts(&[
-            "LD_LIBRARY_PATH=./linux64:$LD_LIBRARY_PATH",
-            "EMPTY=",
-            "TWO=a=b",
-        ]),
+        env_var: texts(&["LD_LIBRARY_PATH=./linux64:$LD_LIBRARY_PATH", "EMPTY=", "TWO=a=b"]),
         post_install_commands: texts(&["echo installed > log.txt"]),
     }
 }
@@ -140,9 +133,7 @@ fn option_added(id: i32, option_type: OptionType, value: &str) -> GameServerConf
 }
 
 fn refused(state: State, command: GameServerConfigCommand, refusal: ConfigRefusal) {
-    given::<GameServerConfig>(history(state))
-        .when(command)
-        .then_expect_error(refusal);
+    given::<GameServerConfig>(history(state)).when(command).then_expect_error(refusal);
 }
 
 #[test]
@@ -151,9 +142,9 @@ fn a_config_is_added_once_under_an_id() {
         || add(settings()),
         |state| match state {
             Unborn => Ok(vec![added(settings())]),
-            Bare | WithCommand | WithOption => Err(ConfigRefusal::AlreadyExists {
-                game_server_config_id: CONFIG,
-            }),
+            Bare | WithCommand | WithOption => {
+                Err(ConfigRefusal::AlreadyExists { game_server_config_id: CONFIG })
+            }
         },
     );
 }
@@ -193,20 +184,12 @@ fn two_commands_may_have_the_same_value() {
         description: None,
         is_visible: true,
     };
-    assert!(
-        replayed::<GameServerConfig>(history(WithCommand))
-            .decide(other)
-            .is_ok()
-    );
+    assert!(replayed::<GameServerConfig>(history(WithCommand)).decide(other).is_ok());
 }
 
 #[test]
 fn options_are_added_to_any_config_and_may_repeat() {
-    for option_type in [
-        OptionType::Arg,
-        OptionType::EnvVar,
-        OptionType::PostInstallScript,
-    ] {
+    for option_type in [OptionType::Arg, OptionType::EnvVar, OptionType::PostInstallScript] {
         when_in_every_state(
             || add_option(option_type, "-dedicated=1", None),
             |state| match state {
@@ -222,18 +205,9 @@ fn options_are_added_to_any_config_and_may_repeat() {
 #[test]
 fn an_environment_variable_needs_a_key_and_an_equals_sign() {
     for entry in ["SteamAppId", "", "=892970"] {
-        let refusal = ConfigRefusal::NotKeyValue {
-            entry: entry.to_owned(),
-        };
+        let refusal = ConfigRefusal::NotKeyValue { entry: entry.to_owned() };
         let env_var = texts(&["SteamAppId=892970", entry]);
-        refused(
-            Unborn,
-            add(ConfigSettings {
-                env_var,
-                ..settings()
-            }),
-            refusal.clone(),
-        );
+        refused(Unborn, add(ConfigSettings { env_var, ..settings() }), refusal.clone());
         refused(Bare, add_option(OptionType::EnvVar, entry, None), refusal);
     }
 }
@@ -242,18 +216,9 @@ fn an_environment_variable_needs_a_key_and_an_equals_sign() {
 fn neither_name_nor_executable_leads_out_of_the_install_directory() {
     for path in ["/bin/sh", "..", "../cs2", "game/../../sh", "game/.."] {
         let path = || path.to_owned();
-        let outside = |field| ConfigRefusal::OutsideInstallDirectory {
-            field,
-            path: path(),
-        };
-        let executable = ConfigSettings {
-            executable: path(),
-            ..settings()
-        };
-        let name = ConfigSettings {
-            name: path(),
-            ..settings()
-        };
+        let outside = |field| ConfigRefusal::OutsideInstallDirectory { field, path: path() };
+        let executable = ConfigSettings { executable: path(), ..settings() };
+        let name = ConfigSettings { name: path(), ..settings() };
         refused(Unborn, add(executable), outside("executable"));
         refused(Unborn, add(name), outside("name"));
     }
@@ -262,16 +227,8 @@ fn neither_name_nor_executable_leads_out_of_the_install_directory() {
 #[test]
 fn dots_that_lead_nowhere_are_fine() {
     for executable in ["./cs2", "game/bin...64/cs2..", ".hidden/..cs2"] {
-        let fine = ConfigSettings {
-            executable: executable.to_owned(),
-            ..settings()
-        };
-        assert!(
-            replayed::<GameServerConfig>(vec![])
-                .decide(add(fine))
-                .is_ok(),
-            "{executable}"
-        );
+        let fine = ConfigSettings { executable: executable.to_owned(), ..settings() };
+        assert!(replayed::<GameServerConfig>(vec![]).decide(add(fine)).is_ok(), "{executable}");
     }
 }
 
@@ -280,79 +237,29 @@ fn a_nul_is_refused_because_no_read_model_can_hold_it() {
     let (text, list) = ("K=\0".to_owned(), texts(&["fine=1", "K=\0"]));
     let nul = |field| ConfigRefusal::NulCharacter { field };
     for (settings, field) in [
-        (
-            ConfigSettings {
-                name: text.clone(),
-                ..settings()
-            },
-            "name",
-        ),
-        (
-            ConfigSettings {
-                executable: text,
-                ..settings()
-            },
-            "executable",
-        ),
-        (
-            ConfigSettings {
-                args: list.clone(),
-                ..settings()
-            },
-            "arguments",
-        ),
-        (
-            ConfigSettings {
-                env_var: list.clone(),
-                ..settings()
-            },
-            "environment variables",
-        ),
-        (
-            ConfigSettings {
-                post_install_commands: list,
-                ..settings()
-            },
-            "post-install commands",
-        ),
+        (ConfigSettings { name: text.clone(), ..settings() }, "name"),
+        (ConfigSettings { executable: text, ..settings() }, "executable"),
+        (ConfigSettings { args: list.clone(), ..settings() }, "arguments"),
+        (ConfigSettings { env_var: list.clone(), ..settings() }, "environment variables"),
+        (ConfigSettings { post_install_commands: list, ..settings() }, "post-install commands"),
     ] {
         refused(Unborn, add(settings), nul(field));
     }
     refused(Bare, add_command("\0", None), nul("command value"));
     refused(Bare, add_command("v", Some("\0")), nul("description"));
-    refused(
-        Bare,
-        add_option(OptionType::Arg, "\0", None),
-        nul("option value"),
-    );
-    refused(
-        Bare,
-        add_option(OptionType::EnvVar, "K=\0", None),
-        nul("environment variables"),
-    );
-    refused(
-        Bare,
-        add_option(OptionType::Arg, "v", Some("\0")),
-        nul("description"),
-    );
+    refused(Bare, add_option(OptionType::Arg, "\0", None), nul("option value"));
+    refused(Bare, add_option(OptionType::EnvVar, "K=\0", None), nul("environment variables"));
+    refused(Bare, add_option(OptionType::Arg, "v", Some("\0")), nul("description"));
 }
 
 #[test]
 fn a_new_config_claims_its_name_and_a_default_one_its_place() {
-    let claim = |scope, key: &str| {
-        ClaimChange::Take(Claim {
-            scope,
-            key: key.to_owned(),
-        })
-    };
+    let claim = |scope, key: &str| ClaimChange::Take(Claim { scope, key: key.to_owned() });
     let name = claim(ClaimScope::ConfigName, "3/testcs2");
     let place = claim(ClaimScope::DefaultConfig, "3");
     assert_eq!(added(settings()).claims(), [name.clone(), place]);
 
-    let not_default = ConfigSettings {
-        is_default: false,
-        ..settings()
-    };
+    let not_default = ConfigSettings { is_default: false, ..settings() };
     assert_eq!(added(not_default).claims(), [name]);
     assert_eq!(command_added(1, "de_nuke").claims(), []);
     assert_eq!(option_added(1, OptionType::Arg, "-dedicated").claims(), []);
@@ -360,29 +267,19 @@ fn a_new_config_claims_its_name_and_a_default_one_its_place() {
 
 #[test]
 fn a_refusal_tells_what_the_caller_can_do() {
-    let exists = ConfigRefusal::AlreadyExists {
-        game_server_config_id: CONFIG,
-    };
+    let exists = ConfigRefusal::AlreadyExists { game_server_config_id: CONFIG };
     let taken = ConfigRefusal::CommandTaken {
         game_server_command_id: CHANGELEVEL,
         command_value: "de_nuke".to_owned(),
     };
-    let entry = ConfigRefusal::NotKeyValue {
-        entry: "SteamAppId".to_owned(),
-    };
-    let path = ConfigRefusal::OutsideInstallDirectory {
-        field: "name",
-        path: "..".to_owned(),
-    };
+    let entry = ConfigRefusal::NotKeyValue { entry: "SteamAppId".to_owned() };
+    let path = ConfigRefusal::OutsideInstallDirectory { field: "name", path: "..".to_owned() };
     assert_eq!(ConfigRefusal::NotFound.kind(), RefusalKind::NotFound);
     assert_eq!(exists.kind(), RefusalKind::Conflict);
     assert_eq!(taken.kind(), RefusalKind::Conflict);
     assert_eq!(entry.kind(), RefusalKind::Invalid);
     assert_eq!(path.kind(), RefusalKind::Invalid);
-    assert_eq!(
-        ConfigRefusal::NulCharacter { field: "name" }.kind(),
-        RefusalKind::Invalid
-    );
+    assert_eq!(ConfigRefusal::NulCharacter { field: "name" }.kind(), RefusalKind::Invalid);
 }
 
 #[test]

@@ -86,11 +86,9 @@ impl GameServerInstance {
                 created_at: at,
             }),
             InstanceCommand::ReportStatus(report) => self.report_status(&report),
-            InstanceCommand::DeclareLost {
-                at,
-                by,
-                last_heartbeat_at,
-            } => self.declare_lost(at, by, last_heartbeat_at),
+            InstanceCommand::DeclareLost { at, by, last_heartbeat_at } => {
+                self.declare_lost(at, by, last_heartbeat_at)
+            }
             InstanceCommand::DeclareRecovered { at } => self.declare_recovered(at),
             InstanceCommand::Close { at, by } => self.close(at, by),
             InstanceCommand::Conclude { at } => self.conclude(at),
@@ -136,17 +134,12 @@ impl GameServerInstance {
         last_heartbeat_at: Option<Instant>,
     ) -> Result<Vec<InstanceEvent>, InstanceRefusal> {
         self.require_run()?;
-        let losable = self
-            .status
-            .is_some_and(|current| !current.is_lost() && !current.status.is_terminal());
+        let losable =
+            self.status.is_some_and(|current| !current.is_lost() && !current.status.is_terminal());
         if !self.is_open() || !losable {
             return Ok(Vec::new());
         }
-        Ok(vec![InstanceEvent::InstanceLost {
-            as_of: self.next_as_of(at),
-            by,
-            last_heartbeat_at,
-        }])
+        Ok(vec![InstanceEvent::InstanceLost { as_of: self.next_as_of(at), by, last_heartbeat_at }])
     }
 
     /// An ended run does not come back, though v1 accepts heartbeats of closed instances.
@@ -206,12 +199,8 @@ impl GameServerInstance {
 
     /// A final status, where there is one that is not final.
     fn conclusion(&self, at: Instant) -> Option<InstanceEvent> {
-        let unfinished = self
-            .status
-            .is_some_and(|current| !current.status.is_terminal());
-        unfinished.then(|| InstanceEvent::InstanceStatusConcluded {
-            as_of: self.next_as_of(at),
-        })
+        let unfinished = self.status.is_some_and(|current| !current.status.is_terminal());
+        unfinished.then(|| InstanceEvent::InstanceStatusConcluded { as_of: self.next_as_of(at) })
     }
 
     fn require_run(&self) -> Result<&Run, InstanceRefusal> {
@@ -264,12 +253,8 @@ impl Aggregate for GameServerInstance {
                     created_at,
                 });
             }
-            InstanceEvent::InstanceStatusReported {
-                status,
-                as_of,
-                standing,
-                ..
-            } => match standing {
+            InstanceEvent::InstanceStatusReported { status, as_of, standing, .. } => match standing
+            {
                 Standing::Current => self.show(status, as_of),
                 Standing::Outdated | Standing::AfterTerminal => {}
             },

@@ -66,32 +66,23 @@ impl Worker {
     /// The refusal, when the state or the command itself forbids it.
     pub fn decide(&self, command: WorkerCommand) -> Result<Vec<WorkerEvent>, WorkerRefusal> {
         match command {
-            WorkerCommand::Register {
-                worker_id,
-                surface,
-                name,
-                at,
-            } => self.register(worker_id, surface, name, at),
+            WorkerCommand::Register { worker_id, surface, name, at } => {
+                self.register(worker_id, surface, name, at)
+            }
             WorkerCommand::Heartbeat => self.require_open().map(|_| Vec::new()),
             WorkerCommand::ReportStatus(report) => self.report_status(&report),
-            WorkerCommand::DeclareLost {
-                at,
-                last_heartbeat_at,
-            } => self.declare_lost(at, last_heartbeat_at),
+            WorkerCommand::DeclareLost { at, last_heartbeat_at } => {
+                self.declare_lost(at, last_heartbeat_at)
+            }
             WorkerCommand::DeclareRecovered { at } => self.declare_recovered(at),
             WorkerCommand::Close { at, by } => self.close(at, by),
             WorkerCommand::Conclude { at } => self.conclude(at),
-            WorkerCommand::Request {
-                request_id,
-                request,
-                at,
-                deadline,
-            } => self.request(request_id, request, at, deadline),
-            WorkerCommand::Resolve {
-                request_id,
-                outcome,
-                at,
-            } => self.resolve(request_id, outcome, at),
+            WorkerCommand::Request { request_id, request, at, deadline } => {
+                self.request(request_id, request, at, deadline)
+            }
+            WorkerCommand::Resolve { request_id, outcome, at } => {
+                self.resolve(request_id, outcome, at)
+            }
         }
     }
 
@@ -103,19 +94,12 @@ impl Worker {
         registered_at: Instant,
     ) -> Result<Vec<WorkerEvent>, WorkerRefusal> {
         if let Some(registration) = &self.registration {
-            return Err(WorkerRefusal::AlreadyExists {
-                worker_id: registration.worker_id,
-            });
+            return Err(WorkerRefusal::AlreadyExists { worker_id: registration.worker_id });
         }
         if name.as_deref().is_some_and(has_nul) {
             return Err(WorkerRefusal::NulCharacter { field: "name" });
         }
-        Ok(vec![WorkerEvent::WorkerRegistered {
-            worker_id,
-            surface,
-            name,
-            registered_at,
-        }])
+        Ok(vec![WorkerEvent::WorkerRegistered { worker_id, surface, name, registered_at }])
     }
 
     /// Closed workers may report: the final report comes after the goodbye.
@@ -139,16 +123,12 @@ impl Worker {
         last_heartbeat_at: Option<Instant>,
     ) -> Result<Vec<WorkerEvent>, WorkerRefusal> {
         self.require_registered()?;
-        let losable = self
-            .status
-            .is_none_or(|current| !current.is_lost() && !current.status.is_terminal());
+        let losable =
+            self.status.is_none_or(|current| !current.is_lost() && !current.status.is_terminal());
         if !self.is_open() || !losable {
             return Ok(Vec::new());
         }
-        Ok(vec![WorkerEvent::WorkerLost {
-            as_of: self.next_as_of(at),
-            last_heartbeat_at,
-        }])
+        Ok(vec![WorkerEvent::WorkerLost { as_of: self.next_as_of(at), last_heartbeat_at }])
     }
 
     fn declare_recovered(&self, at: Instant) -> Result<Vec<WorkerEvent>, WorkerRefusal> {
@@ -176,9 +156,7 @@ impl Worker {
         }
         let mut events = vec![WorkerEvent::WorkerClosed { closed_at: at, by }];
         if self.status.is_some_and(|current| current.is_lost()) {
-            events.push(WorkerEvent::WorkerStatusConcluded {
-                as_of: self.next_as_of(at),
-            });
+            events.push(WorkerEvent::WorkerStatusConcluded { as_of: self.next_as_of(at) });
         }
         events.extend(self.outcomes_at_close(at, by));
         Ok(events)
@@ -186,15 +164,11 @@ impl Worker {
 
     fn conclude(&self, at: Instant) -> Result<Vec<WorkerEvent>, WorkerRefusal> {
         self.require_registered()?;
-        let unfinished = self
-            .status
-            .is_some_and(|current| !current.status.is_terminal());
+        let unfinished = self.status.is_some_and(|current| !current.status.is_terminal());
         if self.closure.is_none() || !unfinished {
             return Ok(Vec::new());
         }
-        Ok(vec![WorkerEvent::WorkerStatusConcluded {
-            as_of: self.next_as_of(at),
-        }])
+        Ok(vec![WorkerEvent::WorkerStatusConcluded { as_of: self.next_as_of(at) }])
     }
 
     pub(super) fn require_registered(&self) -> Result<&Registration, WorkerRefusal> {
@@ -238,25 +212,10 @@ impl Aggregate for Worker {
 
     fn apply(&mut self, event: Self::Event) {
         match event {
-            WorkerEvent::WorkerRegistered {
-                worker_id,
-                surface,
-                name,
-                registered_at,
-            } => {
-                self.registration = Some(Registration {
-                    worker_id,
-                    surface,
-                    name,
-                    registered_at,
-                });
+            WorkerEvent::WorkerRegistered { worker_id, surface, name, registered_at } => {
+                self.registration = Some(Registration { worker_id, surface, name, registered_at });
             }
-            WorkerEvent::WorkerStatusReported {
-                status,
-                as_of,
-                standing,
-                ..
-            } => match standing {
+            WorkerEvent::WorkerStatusReported { status, as_of, standing, .. } => match standing {
                 Standing::Current => self.status = Some(CurrentStatus::observed(status, as_of)),
                 Standing::Outdated | Standing::AfterTerminal => {}
             },
@@ -278,9 +237,7 @@ impl Aggregate for Worker {
                 requested_at,
                 deadline,
             } => {
-                let summary = RequestSummary::Start {
-                    game_server_config_id,
-                };
+                let summary = RequestSummary::Start { game_server_config_id };
                 self.remember(request_id, summary, requested_at, deadline);
             }
             WorkerEvent::StopRequested {
@@ -289,9 +246,7 @@ impl Aggregate for Worker {
                 requested_at,
                 deadline,
             } => {
-                let summary = RequestSummary::Stop {
-                    game_server_config_id,
-                };
+                let summary = RequestSummary::Stop { game_server_config_id };
                 self.remember(request_id, summary, requested_at, deadline);
             }
             WorkerEvent::StdinSent {
@@ -302,17 +257,11 @@ impl Aggregate for Worker {
                 deadline,
                 words: _,
             } => {
-                let summary = RequestSummary::Stdin {
-                    game_server_config_id,
-                    game_server_instance_id,
-                };
+                let summary =
+                    RequestSummary::Stdin { game_server_config_id, game_server_instance_id };
                 self.remember(request_id, summary, requested_at, deadline);
             }
-            WorkerEvent::ShutdownRequested {
-                request_id,
-                requested_at,
-                deadline,
-            } => {
+            WorkerEvent::ShutdownRequested { request_id, requested_at, deadline } => {
                 self.remember(request_id, RequestSummary::Shutdown, requested_at, deadline);
             }
             WorkerEvent::RequestFulfilled { request_id, .. }

@@ -62,27 +62,19 @@ impl Worker {
             return Ok(Vec::new());
         }
         Ok(vec![match request {
-            Request::Start {
-                game_server_config_id,
-            } => WorkerEvent::StartRequested {
+            Request::Start { game_server_config_id } => WorkerEvent::StartRequested {
                 request_id,
                 game_server_config_id,
                 requested_at,
                 deadline,
             },
-            Request::Stop {
-                game_server_config_id,
-            } => WorkerEvent::StopRequested {
+            Request::Stop { game_server_config_id } => WorkerEvent::StopRequested {
                 request_id,
                 game_server_config_id,
                 requested_at,
                 deadline,
             },
-            Request::Stdin {
-                game_server_config_id,
-                game_server_instance_id,
-                words,
-            } => {
+            Request::Stdin { game_server_config_id, game_server_instance_id, words } => {
                 require_readable(&words, registration.surface)?;
                 WorkerEvent::StdinSent {
                     request_id,
@@ -93,11 +85,9 @@ impl Worker {
                     deadline,
                 }
             }
-            Request::Shutdown => WorkerEvent::ShutdownRequested {
-                request_id,
-                requested_at,
-                deadline,
-            },
+            Request::Shutdown => {
+                WorkerEvent::ShutdownRequested { request_id, requested_at, deadline }
+            }
         }])
     }
 
@@ -112,13 +102,9 @@ impl Worker {
             return Ok(Vec::new());
         }
         Ok(vec![match outcome {
-            Outcome::Fulfilled {
-                game_server_instance_id,
-            } => WorkerEvent::RequestFulfilled {
-                request_id,
-                game_server_instance_id,
-                resolved_at,
-            },
+            Outcome::Fulfilled { game_server_instance_id } => {
+                WorkerEvent::RequestFulfilled { request_id, game_server_instance_id, resolved_at }
+            }
             Outcome::Refused { reason } => WorkerEvent::RequestRefused {
                 request_id,
                 reason: require_storable(reason)?,
@@ -129,10 +115,7 @@ impl Worker {
                 reason: require_storable(reason)?,
                 resolved_at,
             },
-            Outcome::TimedOut => WorkerEvent::RequestTimedOut {
-                request_id,
-                resolved_at,
-            },
+            Outcome::TimedOut => WorkerEvent::RequestTimedOut { request_id, resolved_at },
         }])
     }
 
@@ -168,14 +151,7 @@ impl Worker {
         requested_at: Instant,
         deadline: Instant,
     ) {
-        self.pending.insert(
-            request_id,
-            PendingRequest {
-                summary,
-                requested_at,
-                deadline,
-            },
-        );
+        self.pending.insert(request_id, PendingRequest { summary, requested_at, deadline });
     }
 }
 

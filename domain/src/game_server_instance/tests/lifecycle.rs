@@ -31,9 +31,9 @@ fn a_run_begins_once_under_an_id() {
         | ClosedWhileLost
         | ClosedThenComplete
         | ClosedWithItsWorker
-        | ClosedWithItsWorkerWithoutStatus => Err(InstanceRefusal::AlreadyExists {
-            game_server_instance_id: INSTANCE,
-        }),
+        | ClosedWithItsWorkerWithoutStatus => {
+            Err(InstanceRefusal::AlreadyExists { game_server_instance_id: INSTANCE })
+        }
     });
 }
 
@@ -137,9 +137,7 @@ fn an_instance_is_open_from_its_creation_to_its_end() {
 
 #[test]
 fn a_refusal_tells_what_the_caller_can_do() {
-    let taken = InstanceRefusal::AlreadyExists {
-        game_server_instance_id: INSTANCE,
-    };
+    let taken = InstanceRefusal::AlreadyExists { game_server_instance_id: INSTANCE };
     assert_eq!(InstanceRefusal::NotFound.kind(), RefusalKind::NotFound);
     assert_eq!(taken.kind(), RefusalKind::Conflict);
     assert_eq!(already_closed().kind(), RefusalKind::Conflict);

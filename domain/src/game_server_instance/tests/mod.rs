@@ -69,21 +69,14 @@ fn history(state: State) -> Vec<InstanceEvent> {
         ClosedWithoutStatus => then(OpenWithoutStatus, &[shut_down()]),
         ClosedWhileRunning => then(Running, &[shut_down()]),
         ClosedWhileLost => then(LostWithItsWorker, &[shut_down()]),
-        ClosedThenComplete => then(
-            ClosedWhileRunning,
-            &[reported(StatusType::Complete, at(61))],
-        ),
+        ClosedThenComplete => then(ClosedWhileRunning, &[reported(StatusType::Complete, at(61))]),
         ClosedWithItsWorker => then(
             LostWithItsWorker,
-            &[
-                closed(InstanceClosedBy::WorkerClosed, at(CLOSED)),
-                concluded(at(CLOSED)),
-            ],
+            &[closed(InstanceClosedBy::WorkerClosed, at(CLOSED)), concluded(at(CLOSED))],
         ),
-        ClosedWithItsWorkerWithoutStatus => then(
-            OpenWithoutStatus,
-            &[closed(InstanceClosedBy::WorkerClosed, at(CLOSED))],
-        ),
+        ClosedWithItsWorkerWithoutStatus => {
+            then(OpenWithoutStatus, &[closed(InstanceClosedBy::WorkerClosed, at(CLOSED))])
+        }
     }
 }
 
@@ -109,20 +102,11 @@ fn reported(status: StatusType, as_of: Instant) -> InstanceEvent {
 }
 
 fn reported_with(standing: Standing, status: StatusType, as_of: Instant) -> InstanceEvent {
-    InstanceEvent::InstanceStatusReported {
-        status,
-        reported_as_of: as_of,
-        as_of,
-        standing,
-    }
+    InstanceEvent::InstanceStatusReported { status, reported_as_of: as_of, as_of, standing }
 }
 
 fn lost(by: InstanceLostBy, as_of: Instant) -> InstanceEvent {
-    InstanceEvent::InstanceLost {
-        as_of,
-        by,
-        last_heartbeat_at: Some(at(25)),
-    }
+    InstanceEvent::InstanceLost { as_of, by, last_heartbeat_at: Some(at(25)) }
 }
 
 fn recovered(status: StatusType, as_of: Instant) -> InstanceEvent {
@@ -146,8 +130,5 @@ fn close(by: InstanceClosedBy, at: Instant) -> InstanceCommand {
 }
 
 fn already_closed() -> InstanceRefusal {
-    InstanceRefusal::AlreadyClosed {
-        game_server_instance_id: INSTANCE,
-        closed_at: at(CLOSED),
-    }
+    InstanceRefusal::AlreadyClosed { game_server_instance_id: INSTANCE, closed_at: at(CLOSED) }
 }

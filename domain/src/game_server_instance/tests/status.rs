@@ -7,19 +7,11 @@ use crate::testing::{given, replayed};
 use crate::{CurrentStatus, StatusReport};
 
 fn report(status: StatusType, as_of: Instant) -> InstanceCommand {
-    InstanceCommand::ReportStatus(StatusReport {
-        status,
-        as_of,
-        received_at: at(NOW),
-    })
+    InstanceCommand::ReportStatus(StatusReport { status, as_of, received_at: at(NOW) })
 }
 
 fn declare_lost(by: InstanceLostBy) -> InstanceCommand {
-    InstanceCommand::DeclareLost {
-        at: at(NOW),
-        by,
-        last_heartbeat_at: Some(at(25)),
-    }
+    InstanceCommand::DeclareLost { at: at(NOW), by, last_heartbeat_at: Some(at(25)) }
 }
 
 fn declare_recovered() -> InstanceCommand {
@@ -197,14 +189,8 @@ fn assert_moves_forward(
     let Some(before) = before else { return };
     let after = after.unwrap_or_else(|| panic!("{event:?} made a status vanish"));
     if after != before {
-        assert!(
-            after.as_of > before.as_of,
-            "{before:?} then {after:?} by {event:?}"
-        );
-        assert!(
-            !before.status.is_terminal(),
-            "{before:?} then {after:?} by {event:?}"
-        );
+        assert!(after.as_of > before.as_of, "{before:?} then {after:?} by {event:?}");
+        assert!(!before.status.is_terminal(), "{before:?} then {after:?} by {event:?}");
     }
 }
 

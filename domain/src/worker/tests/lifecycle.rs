@@ -115,11 +115,7 @@ fn a_worker_is_open_from_its_registration_to_its_end() {
             Unborn | ClosedWithoutStatus | ClosedWhileRunning | ClosedThenComplete
             | ClosedWhileLost => false,
         };
-        assert_eq!(
-            replayed::<Worker>(history(state)).is_open(),
-            open,
-            "{state:?}"
-        );
+        assert_eq!(replayed::<Worker>(history(state)).is_open(), open, "{state:?}");
     }
 }
 
@@ -128,25 +124,13 @@ fn a_refusal_tells_what_the_caller_can_do() {
     let word = || "é".to_owned();
     for (refusal, kind) in [
         (WorkerRefusal::NotFound, RefusalKind::NotFound),
-        (
-            WorkerRefusal::AlreadyExists { worker_id: WORKER },
-            RefusalKind::Conflict,
-        ),
+        (WorkerRefusal::AlreadyExists { worker_id: WORKER }, RefusalKind::Conflict),
         (already_closed(), RefusalKind::Conflict),
         (gone(), RefusalKind::Gone),
         (WorkerRefusal::LostReported, RefusalKind::Invalid),
-        (
-            WorkerRefusal::ControlCharacters { word: word() },
-            RefusalKind::Invalid,
-        ),
-        (
-            WorkerRefusal::NotAscii { word: word() },
-            RefusalKind::Invalid,
-        ),
-        (
-            WorkerRefusal::NulCharacter { field: "name" },
-            RefusalKind::Invalid,
-        ),
+        (WorkerRefusal::ControlCharacters { word: word() }, RefusalKind::Invalid),
+        (WorkerRefusal::NotAscii { word: word() }, RefusalKind::Invalid),
+        (WorkerRefusal::NulCharacter { field: "name" }, RefusalKind::Invalid),
     ] {
         assert_eq!(refusal.kind(), kind, "{refusal}");
     }

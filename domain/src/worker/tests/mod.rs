@@ -61,28 +61,16 @@ fn history(state: State) -> Vec<WorkerEvent> {
         Running => vec![registered(), reported(StatusType::Running, at(10))],
         LostWithoutStatus => vec![registered(), lost(at(30))],
         LostWhileRunning => [history(Running), vec![lost(at(30))]].concat(),
-        Complete => [
-            history(Running),
-            vec![reported(StatusType::Complete, at(40))],
-        ]
-        .concat(),
-        Crashed => [
-            history(Running),
-            vec![reported(StatusType::Crashed, at(40))],
-        ]
-        .concat(),
+        Complete => [history(Running), vec![reported(StatusType::Complete, at(40))]].concat(),
+        Crashed => [history(Running), vec![reported(StatusType::Crashed, at(40))]].concat(),
         ClosedWithoutStatus => [history(OpenWithoutStatus), vec![closed()]].concat(),
         ClosedWhileRunning => [history(Running), vec![closed()]].concat(),
-        ClosedThenComplete => [
-            history(ClosedWhileRunning),
-            vec![reported(StatusType::Complete, at(70))],
-        ]
-        .concat(),
-        ClosedWhileLost => [
-            history(LostWhileRunning),
-            vec![closed(), concluded(at(CLOSED))],
-        ]
-        .concat(),
+        ClosedThenComplete => {
+            [history(ClosedWhileRunning), vec![reported(StatusType::Complete, at(70))]].concat()
+        }
+        ClosedWhileLost => {
+            [history(LostWhileRunning), vec![closed(), concluded(at(CLOSED))]].concat()
+        }
     }
 }
 
@@ -98,12 +86,7 @@ fn registered() -> WorkerEvent {
 }
 
 fn registered_over(surface: Surface) -> WorkerEvent {
-    WorkerEvent::WorkerRegistered {
-        worker_id: WORKER,
-        surface,
-        name: None,
-        registered_at: at(0),
-    }
+    WorkerEvent::WorkerRegistered { worker_id: WORKER, surface, name: None, registered_at: at(0) }
 }
 
 /// A report by a worker with a good clock, at a time when it was news.
@@ -112,19 +95,11 @@ fn reported(status: StatusType, as_of: Instant) -> WorkerEvent {
 }
 
 fn reported_with(standing: Standing, status: StatusType, as_of: Instant) -> WorkerEvent {
-    WorkerEvent::WorkerStatusReported {
-        status,
-        reported_as_of: as_of,
-        as_of,
-        standing,
-    }
+    WorkerEvent::WorkerStatusReported { status, reported_as_of: as_of, as_of, standing }
 }
 
 fn lost(as_of: Instant) -> WorkerEvent {
-    WorkerEvent::WorkerLost {
-        as_of,
-        last_heartbeat_at: Some(at(25)),
-    }
+    WorkerEvent::WorkerLost { as_of, last_heartbeat_at: Some(at(25)) }
 }
 
 fn recovered(as_of: Instant, status: StatusType) -> WorkerEvent {
@@ -144,17 +119,11 @@ fn concluded(as_of: Instant) -> WorkerEvent {
 }
 
 fn gone() -> WorkerRefusal {
-    WorkerRefusal::Gone {
-        worker_id: WORKER,
-        closed_at: at(CLOSED),
-    }
+    WorkerRefusal::Gone { worker_id: WORKER, closed_at: at(CLOSED) }
 }
 
 fn already_closed() -> WorkerRefusal {
-    WorkerRefusal::AlreadyClosed {
-        worker_id: WORKER,
-        closed_at: at(CLOSED),
-    }
+    WorkerRefusal::AlreadyClosed { worker_id: WORKER, closed_at: at(CLOSED) }
 }
 
 const fn request(number: u128) -> RequestId {

@@ -10,18 +10,11 @@ use crate::worker::{Outcome, PendingRequest, Request, RequestSummary};
 const DEADLINE: i64 = NOW + 30;
 
 fn ask(request_id: RequestId, request: Request) -> WorkerCommand {
-    WorkerCommand::Request {
-        request_id,
-        request,
-        at: at(NOW),
-        deadline: at(DEADLINE),
-    }
+    WorkerCommand::Request { request_id, request, at: at(NOW), deadline: at(DEADLINE) }
 }
 
 fn start() -> Request {
-    Request::Start {
-        game_server_config_id: CONFIG,
-    }
+    Request::Start { game_server_config_id: CONFIG }
 }
 
 fn stdin(words: &[&str]) -> Request {
@@ -46,23 +39,17 @@ fn all_requests(request_id: RequestId) -> [(Request, WorkerEvent, RequestSummary
                 requested_at,
                 deadline,
             },
-            RequestSummary::Start {
-                game_server_config_id,
-            },
+            RequestSummary::Start { game_server_config_id },
         ),
         (
-            Request::Stop {
-                game_server_config_id,
-            },
+            Request::Stop { game_server_config_id },
             WorkerEvent::StopRequested {
                 request_id,
                 game_server_config_id,
                 requested_at,
                 deadline,
             },
-            RequestSummary::Stop {
-                game_server_config_id,
-            },
+            RequestSummary::Stop { game_server_config_id },
         ),
         (
             stdin(&["changelevel", "de_nuke"]),
@@ -74,18 +61,11 @@ fn all_requests(request_id: RequestId) -> [(Request, WorkerEvent, RequestSummary
                 requested_at,
                 deadline,
             },
-            RequestSummary::Stdin {
-                game_server_config_id,
-                game_server_instance_id,
-            },
+            RequestSummary::Stdin { game_server_config_id, game_server_instance_id },
         ),
         (
             Request::Shutdown,
-            WorkerEvent::ShutdownRequested {
-                request_id,
-                requested_at,
-                deadline,
-            },
+            WorkerEvent::ShutdownRequested { request_id, requested_at, deadline },
             RequestSummary::Shutdown,
         ),
     ]
@@ -137,11 +117,7 @@ fn anything_may_be_asked_of_an_open_worker_whatever_its_status() {
 fn a_request_is_pending_until_its_outcome() {
     for (_, recorded, summary) in all_requests(request(1)) {
         let mut worker = replayed::<Worker>([history(Running), vec![recorded]].concat());
-        let pending = PendingRequest {
-            summary,
-            requested_at: at(NOW),
-            deadline: at(DEADLINE),
-        };
+        let pending = PendingRequest { summary, requested_at: at(NOW), deadline: at(DEADLINE) };
         assert_eq!(worker.pending.get(&request(1)), Some(&pending));
 
         worker.apply(fulfilled(request(1)));
@@ -169,20 +145,10 @@ fn pending_requests_survive_a_snapshot() {
 #[test]
 fn control_characters_are_never_sent_to_a_console() {
     for surface in [Surface::V1, Surface::Native] {
-        for word in [
-            "say\nquit",
-            "say\r",
-            "\u{1b}[2J",
-            "del\u{7f}",
-            "tab\t",
-            "nul\0",
-            "c1\u{85}",
-        ] {
+        for word in ["say\nquit", "say\r", "\u{1b}[2J", "del\u{7f}", "tab\t", "nul\0", "c1\u{85}"] {
             given::<Worker>(vec![registered_over(surface)])
                 .when(ask(request(1), stdin(&["say", word])))
-                .then_expect_error(WorkerRefusal::ControlCharacters {
-                    word: word.to_owned(),
-                });
+                .then_expect_error(WorkerRefusal::ControlCharacters { word: word.to_owned() });
         }
     }
 }
@@ -192,9 +158,7 @@ fn words_beyond_ascii_are_kept_from_v1_workers_and_sent_to_native_ones() {
     let words = ["say", "caf\u{e9}"];
     given::<Worker>(vec![registered_over(Surface::V1)])
         .when(ask(request(1), stdin(&words)))
-        .then_expect_error(WorkerRefusal::NotAscii {
-            word: words[1].to_owned(),
-        });
+        .then_expect_error(WorkerRefusal::NotAscii { word: words[1].to_owned() });
 
     let sent = replayed::<Worker>(vec![registered_over(Surface::Native)])
         .decide(ask(request(1), stdin(&words)))
@@ -204,9 +168,7 @@ fn words_beyond_ascii_are_kept_from_v1_workers_and_sent_to_native_ones() {
 
 #[test]
 fn no_words_at_all_are_words_as_in_v1() {
-    let sent = replayed::<Worker>(history(Running))
-        .decide(ask(request(1), stdin(&[])))
-        .unwrap();
+    let sent = replayed::<Worker>(history(Running)).decide(ask(request(1), stdin(&[]))).unwrap();
     assert!(matches!(&sent[..], [WorkerEvent::StdinSent { words, .. }] if words.is_empty()));
 }
 
@@ -217,9 +179,7 @@ fn every_outcome_of_a_pending_request_is_recorded_also_when_the_worker_is_lost()
     let reason = || "no such map".to_owned();
     let outcomes = [
         (
-            Outcome::Fulfilled {
-                game_server_instance_id: instance,
-            },
+            Outcome::Fulfilled { game_server_instance_id: instance },
             WorkerEvent::RequestFulfilled {
                 request_id,
                 game_server_instance_id: instance,
@@ -228,54 +188,23 @@ fn every_outcome_of_a_pending_request_is_recorded_also_when_the_worker_is_lost()
         ),
         (
             Outcome::Refused { reason: reason() },
-            WorkerEvent::RequestRefused {
-                request_id,
-                reason: reason(),
-                resolved_at,
-            },
+            WorkerEvent::RequestRefused { request_id, reason: reason(), resolved_at },
         ),
         (
             Outcome::Failed { reason: reason() },
-            WorkerEvent::RequestFailed {
-                request_id,
-                reason: reason(),
-                resolved_at,
-            },
+            WorkerEvent::RequestFailed { request_id, reason: reason(), resolved_at },
         ),
-        (
-            Outcome::TimedOut,
-            WorkerEvent::RequestTimedOut {
-                request_id,
-                resolved_at,
-            },
-        ),
+        (Outcome::TimedOut, WorkerEvent::RequestTimedOut { request_id, resolved_at }),
     ];
-    for state in [
-        OpenWithoutStatus,
-        Running,
-        LostWithoutStatus,
-        LostWhileRunning,
-        Complete,
-    ] {
+    for state in [OpenWithoutStatus, Running, LostWithoutStatus, LostWhileRunning, Complete] {
         for (outcome, recorded) in outcomes.clone() {
             let mut worker = replayed::<Worker>(all_pending(state));
-            let resolve = || WorkerCommand::Resolve {
-                request_id,
-                outcome: outcome.clone(),
-                at: resolved_at,
-            };
-            assert_eq!(
-                worker.decide(resolve()),
-                Ok(vec![recorded.clone()]),
-                "{state:?}"
-            );
+            let resolve =
+                || WorkerCommand::Resolve { request_id, outcome: outcome.clone(), at: resolved_at };
+            assert_eq!(worker.decide(resolve()), Ok(vec![recorded.clone()]), "{state:?}");
 
             worker.apply(recorded);
-            assert_eq!(
-                worker.decide(resolve()),
-                Ok(vec![]),
-                "a second outcome, {state:?}"
-            );
+            assert_eq!(worker.decide(resolve()), Ok(vec![]), "a second outcome, {state:?}");
             assert_eq!(worker.pending.len(), 3);
         }
     }
@@ -301,16 +230,9 @@ fn an_outcome_of_nothing_pending_is_no_event() {
 #[test]
 fn a_reason_with_a_nul_is_refused_because_no_read_model_can_hold_it() {
     let reason = || "\0".to_owned();
-    for outcome in [
-        Outcome::Refused { reason: reason() },
-        Outcome::Failed { reason: reason() },
-    ] {
+    for outcome in [Outcome::Refused { reason: reason() }, Outcome::Failed { reason: reason() }] {
         given::<Worker>(all_pending(Running))
-            .when(WorkerCommand::Resolve {
-                request_id: request(1),
-                outcome,
-                at: at(NOW),
-            })
+            .when(WorkerCommand::Resolve { request_id: request(1), outcome, at: at(NOW) })
             .then_expect_error(WorkerRefusal::NulCharacter { field: "reason" });
     }
 }
@@ -318,10 +240,7 @@ fn a_reason_with_a_nul_is_refused_because_no_read_model_can_hold_it() {
 #[test]
 fn a_goodbye_fails_what_is_pending_and_fulfils_a_shutdown() {
     given::<Worker>(all_pending(Running))
-        .when(WorkerCommand::Close {
-            at: at(NOW),
-            by: WorkerClosedBy::Shutdown,
-        })
+        .when(WorkerCommand::Close { at: at(NOW), by: WorkerClosedBy::Shutdown })
         .then_expect_events(vec![
             closed_by(WorkerClosedBy::Shutdown, at(NOW)),
             failed(request(1)),
@@ -333,14 +252,9 @@ fn a_goodbye_fails_what_is_pending_and_fulfils_a_shutdown() {
 
 #[test]
 fn any_other_end_fails_a_shutdown_too() {
-    for by in [
-        WorkerClosedBy::SupersededBy(WorkerId(7)),
-        WorkerClosedBy::LostTooLong,
-    ] {
+    for by in [WorkerClosedBy::SupersededBy(WorkerId(7)), WorkerClosedBy::LostTooLong] {
         let mut worker = replayed::<Worker>(all_pending(LostWhileRunning));
-        let events = worker
-            .decide(WorkerCommand::Close { at: at(NOW), by })
-            .unwrap();
+        let events = worker.decide(WorkerCommand::Close { at: at(NOW), by }).unwrap();
         assert_eq!(
             events,
             vec![

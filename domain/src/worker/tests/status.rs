@@ -7,18 +7,11 @@ use crate::testing::{given, replayed};
 use crate::{CurrentStatus, StatusReport};
 
 fn report(status: StatusType, as_of: Instant) -> WorkerCommand {
-    WorkerCommand::ReportStatus(StatusReport {
-        status,
-        as_of,
-        received_at: at(NOW),
-    })
+    WorkerCommand::ReportStatus(StatusReport { status, as_of, received_at: at(NOW) })
 }
 
 fn declare_lost() -> WorkerCommand {
-    WorkerCommand::DeclareLost {
-        at: at(NOW),
-        last_heartbeat_at: Some(at(25)),
-    }
+    WorkerCommand::DeclareLost { at: at(NOW), last_heartbeat_at: Some(at(25)) }
 }
 
 fn declare_recovered() -> WorkerCommand {
@@ -30,13 +23,8 @@ fn a_report_is_recorded_also_after_the_goodbye_and_changes_all_but_a_final_statu
     when_in_every_state(
         || report(StatusType::Initializing, at(90)),
         |state| {
-            let recorded = |standing| {
-                Ok(vec![reported_with(
-                    standing,
-                    StatusType::Initializing,
-                    at(90),
-                )])
-            };
+            let recorded =
+                |standing| Ok(vec![reported_with(standing, StatusType::Initializing, at(90))]);
             match state {
                 Unborn => Err(WorkerRefusal::NotFound),
                 OpenWithoutStatus | Running | LostWithoutStatus | LostWhileRunning
@@ -54,13 +42,8 @@ fn a_report_older_than_what_is_shown_is_recorded_as_outdated() {
     when_in_every_state(
         || report(StatusType::Initializing, at(5)),
         |state| {
-            let recorded = |standing| {
-                Ok(vec![reported_with(
-                    standing,
-                    StatusType::Initializing,
-                    at(5),
-                )])
-            };
+            let recorded =
+                |standing| Ok(vec![reported_with(standing, StatusType::Initializing, at(5))]);
             match state {
                 Unborn => Err(WorkerRefusal::NotFound),
                 OpenWithoutStatus | ClosedWithoutStatus => recorded(Standing::Current),
@@ -79,11 +62,7 @@ fn a_report_older_than_what_is_shown_is_recorded_as_outdated() {
 fn a_report_that_arrives_twice_is_recorded_twice_and_counts_once() {
     given::<Worker>(history(Running))
         .when(report(StatusType::Running, at(10)))
-        .then_expect_events(vec![reported_with(
-            Standing::Outdated,
-            StatusType::Running,
-            at(10),
-        )]);
+        .then_expect_events(vec![reported_with(Standing::Outdated, StatusType::Running, at(10))]);
 }
 
 #[test]
@@ -130,28 +109,18 @@ fn a_recovered_worker_shows_what_it_showed_before_or_running() {
         | ClosedWhileRunning | ClosedThenComplete | ClosedWhileLost => Ok(vec![]),
     });
 
-    given::<Worker>(vec![
-        registered(),
-        reported(StatusType::Created, at(10)),
-        lost(at(30)),
-    ])
-    .when(declare_recovered())
-    .then_expect_events(vec![recovered(at(NOW), StatusType::Created)]);
+    given::<Worker>(vec![registered(), reported(StatusType::Created, at(10)), lost(at(30))])
+        .when(declare_recovered())
+        .then_expect_events(vec![recovered(at(NOW), StatusType::Created)]);
 }
 
 #[test]
 fn a_newer_report_of_a_lost_worker_ends_the_loss_without_a_trace() {
-    let events = [
-        history(LostWhileRunning),
-        vec![reported(StatusType::Initializing, at(50))],
-    ];
+    let events = [history(LostWhileRunning), vec![reported(StatusType::Initializing, at(50))]];
     let worker = replayed::<Worker>(events.concat());
 
-    let shown = CurrentStatus {
-        status: StatusType::Initializing,
-        as_of: at(50),
-        before_loss: None,
-    };
+    let shown =
+        CurrentStatus { status: StatusType::Initializing, as_of: at(50), before_loss: None };
     assert_eq!(worker.status, Some(shown));
     assert_eq!(worker.decide(declare_recovered()), Ok(vec![]));
 }
@@ -172,9 +141,7 @@ fn what_we_declare_is_newer_than_any_report_even_of_a_clock_that_we_trusted_too_
     let next = ahead + chrono::TimeDelta::microseconds(1);
     let running = vec![registered(), reported(StatusType::Running, ahead)];
 
-    given::<Worker>(running.clone())
-        .when(declare_lost())
-        .then_expect_events(vec![lost(next)]);
+    given::<Worker>(running.clone()).when(declare_lost()).then_expect_events(vec![lost(next)]);
     given::<Worker>(vec![registered(), lost(ahead)])
         .when(declare_recovered())
         .then_expect_events(vec![recovered(next, StatusType::Running)]);
@@ -213,14 +180,8 @@ fn assert_moves_forward(
     let Some(before) = before else { return };
     let after = after.unwrap_or_else(|| panic!("{event:?} made a status vanish"));
     if after != before {
-        assert!(
-            after.as_of > before.as_of,
-            "{before:?} then {after:?} by {event:?}"
-        );
-        assert!(
-            !before.status.is_terminal(),
-            "{before:?} then {after:?} by {event:?}"
-        );
+        assert!(after.as_of > before.as_of, "{before:?} then {after:?} by {event:?}");
+        assert!(!before.status.is_terminal(), "{before:?} then {after:?} by {event:?}");
     }
 }
 
@@ -235,10 +196,7 @@ fn in_whatever_order_things_happen_time_goes_forward_and_what_is_final_stays() {
         report(StatusType::Crashed, at(NOW + 8)),
         declare_lost(),
         declare_recovered(),
-        WorkerCommand::Close {
-            at: at(NOW),
-            by: WorkerClosedBy::LostTooLong,
-        },
+        WorkerCommand::Close { at: at(NOW), by: WorkerClosedBy::LostTooLong },
         WorkerCommand::Conclude { at: at(NOW) },
     ];
     explore(&replayed(vec![registered()]), &commands, 5);
@@ -263,14 +221,7 @@ fn in_whatever_order_reports_arrive_the_newest_is_shown_and_a_final_one_for_good
         );
         worker.status
     };
-    for order in [
-        [0, 1, 2],
-        [0, 2, 1],
-        [1, 0, 2],
-        [1, 2, 0],
-        [2, 0, 1],
-        [2, 1, 0],
-    ] {
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
         let mut reports: Vec<_> = order.iter().map(|&arrival| life[arrival]).collect();
         let newest = CurrentStatus::observed(StatusType::Running, at(3));
         assert_eq!(shown(&reports), Some(newest), "{order:?}");

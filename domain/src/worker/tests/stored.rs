@@ -28,10 +28,7 @@ fn every_event_is_stored_as_its_sample_says() {
                 standing: Standing::Current,
             },
             lost(at(30)),
-            WorkerEvent::WorkerLost {
-                as_of: at(30),
-                last_heartbeat_at: None,
-            },
+            WorkerEvent::WorkerLost { as_of: at(30), last_heartbeat_at: None },
             recovered(at(31), StatusType::Running),
             closed_by(WorkerClosedBy::Shutdown, at(60)),
             closed_by(WorkerClosedBy::SupersededBy(WorkerId(7)), at(60)),
@@ -65,11 +62,7 @@ fn every_event_is_stored_as_its_sample_says() {
                 requested_at,
                 deadline,
             },
-            WorkerEvent::ShutdownRequested {
-                request_id,
-                requested_at,
-                deadline,
-            },
+            WorkerEvent::ShutdownRequested { request_id, requested_at, deadline },
             WorkerEvent::RequestFulfilled {
                 request_id,
                 game_server_instance_id: Some(GameServerInstanceId(12)),
@@ -80,20 +73,9 @@ fn every_event_is_stored_as_its_sample_says() {
                 game_server_instance_id: None,
                 resolved_at,
             },
-            WorkerEvent::RequestRefused {
-                request_id,
-                reason: "no".to_owned(),
-                resolved_at,
-            },
-            WorkerEvent::RequestFailed {
-                request_id,
-                reason: "no".to_owned(),
-                resolved_at,
-            },
-            WorkerEvent::RequestTimedOut {
-                request_id,
-                resolved_at,
-            },
+            WorkerEvent::RequestRefused { request_id, reason: "no".to_owned(), resolved_at },
+            WorkerEvent::RequestFailed { request_id, reason: "no".to_owned(), resolved_at },
+            WorkerEvent::RequestTimedOut { request_id, resolved_at },
         ],
         Event::Worker,
     );

@@ -41,6 +41,8 @@ CREATE INDEX game_server_instances_unconcluded ON read_models.game_server_instan
     WHERE end_date IS NOT NULL AND status IN ('CREATED', 'INITIALIZING', 'RUNNING', 'LOST');
 CREATE INDEX game_server_instances_crashed
     ON read_models.game_server_instances (worker_id, game_server_config_id, end_date DESC) WHERE has_crashed;
+CREATE INDEX game_server_instances_of_config
+    ON read_models.game_server_instances (game_server_config_id, created_date DESC);
 CREATE INDEX game_server_instances_history ON read_models.game_server_instances (game_server_id, created_date DESC);
 
 CREATE TABLE read_models.game_servers (

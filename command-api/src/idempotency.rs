@@ -11,10 +11,9 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use event_store::{Answer, Position};
+use event_store::{Answer, Log};
 use query_api::freshness::POSITION_HEADER;
 use service::v1::{V1Error, read_body};
-use sqlx::PgPool;
 use uuid::{Uuid, uuid};
 
 use crate::CommandApi;
@@ -53,15 +52,15 @@ impl Asked {
         Ok(Answer { fingerprint: self.fingerprint.clone(), response: reply.to_kept()? })
     }
 
-    async fn first_answer(&self, log: &PgPool) -> Result<Option<Written>, V1Error> {
-        let Some(first) = kept(log, self.command_id).await.map_err(error::database)? else {
+    async fn first_answer(&self, log: &Log) -> Result<Option<Written>, V1Error> {
+        let Some(first) = log.answer_to(self.command_id).await.map_err(error::database)? else {
             return Ok(None);
         };
         if first.fingerprint != self.fingerprint {
             return Err(error::key_reused());
         }
         let reply = Reply::from_kept(&first.response)?;
-        Ok(Some(reply.written_at(Some(Position(first.position)))))
+        Ok(Some(reply.written_at(Some(first.position))))
     }
 }
 
@@ -74,7 +73,7 @@ pub(crate) async fn answer_once(
     let Some(key) = key(request.headers())? else {
         return Ok(next.run(request).await);
     };
-    let log = api.store.log.pool();
+    let log = &api.store.log;
     let (mut parts, body) = request.into_parts();
     let body = read_body(body).await?;
     let asked = Asked::of(&parts, &key, &body);
@@ -103,22 +102,4 @@ fn key(headers: &HeaderMap) -> Result<Option<String>, V1Error> {
             "Invalid Idempotency-Key (must be one value of 1 to 255 visible ASCII characters)",
         )),
     }
-}
-
-#[derive(sqlx::FromRow)]
-struct Kept {
-    fingerprint: String,
-    response: String,
-    position: i64,
-}
-
-async fn kept(log: &PgPool, command_id: Uuid) -> sqlx::Result<Option<Kept>> {
-    sqlx::query_as(
-        "SELECT fingerprint, response::text AS response, position
-           FROM answered_commands
-          WHERE command_id = $1",
-    )
-    .bind(command_id)
-    .fetch_optional(log)
-    .await
 }

@@ -25,16 +25,8 @@ impl CommandApi {
         worker_id: WorkerId,
     ) -> Result<Vec<WorkerId>, V1Error> {
         self.freshness.caught_up().await?;
-        let others: Vec<i32> = sqlx::query_scalar(
-            "SELECT worker_id
-               FROM read_models.workers
-              WHERE end_date IS NULL AND surface = 'v1' AND worker_id <> $1
-              ORDER BY worker_id",
-        )
-        .bind(worker_id.0)
-        .fetch_all(&self.reads)
-        .await
-        .map_err(error::database)?;
+        let others = query_api::other_open_v1_workers(&self.reads, worker_id.0).await;
+        let others = others.map_err(error::database)?;
         Ok(others.into_iter().map(WorkerId).collect())
     }
 }

@@ -34,6 +34,17 @@ pub struct Answer {
     pub response: Box<RawValue>,
 }
 
+/// An answer as the log has kept it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptAnswer {
+    /// What was asked.
+    pub fingerprint: String,
+    /// What was answered, as JSON text, exactly as kept.
+    pub response: String,
+    /// The position of the last event written with it.
+    pub position: Position,
+}
+
 /// What one command writes.
 #[derive(Debug, Clone)]
 pub struct Commit {

@@ -36,7 +36,7 @@ mod wakeup;
 
 pub use appender::AppendError;
 pub use checkpoint::{advance, lock, position_of};
-pub use commit::{Answer, Appended, Commit, NewEvent};
+pub use commit::{Answer, Appended, Commit, KeptAnswer, NewEvent};
 pub use ids::{IdAllocator, IdSequence};
 pub use log::{Log, LogOptions};
 pub use metadata::{Actor, ActorKind, Metadata};

@@ -8,7 +8,9 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::debug;
 
 use crate::appender::{Appender, Waiting};
-use crate::commit::{Appended, Commit};
+use uuid::Uuid;
+
+use crate::commit::{Appended, Commit, KeptAnswer};
 use crate::wakeup::Growth;
 use crate::{AppendError, Position, Wakeups};
 
@@ -112,6 +114,24 @@ impl Log {
         self.tail.growth().wakeups()
     }
 
+    /// The answer a command got whose id the caller chose; `None` when nothing was written under that id.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn answer_to(&self, command_id: Uuid) -> Result<Option<KeptAnswer>, sqlx::Error> {
+        let kept: Option<(String, String, i64)> = sqlx::query_as(
+            "SELECT fingerprint, response::text, position FROM answered_commands WHERE command_id = $1",
+        )
+        .bind(command_id)
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(kept.map(|(fingerprint, response, position)| KeptAnswer {
+            fingerprint,
+            response,
+            position: Position(position),
+        }))
+    }
+
     pub(crate) fn keep_true(&self, cache: Weak<dyn Cached>) {
         self.tail.keep_true(cache);
     }
@@ -174,10 +194,9 @@ impl Tail {
                 continue;
             }
             if let Err(error) = self.catch_up(&pool).await {
-                // Until the database answers again nothing can be appended either; then the caches
-                // are stale by what others wrote meanwhile.
+                // What is cached stays true: while the database is away nobody appends, and then this
+                // goes on from where it was.
                 debug!(%error, "following the log was interrupted");
-                self.forget_all();
                 tokio::time::sleep(poll).await;
             }
         }

@@ -173,11 +173,11 @@ pub fn processor_tasks(process: &Process, store: &EventStore) -> Result<()> {
     ready(&process.health, "projections", projectors.status());
     tasks.spawn("projections", endless(projectors.run(tasks.shutdown())));
 
-    let relay = Relay::new(store.log.clone(), broker.clone(), Topology::v1());
+    let relay = Relay::new(store.log.clone(), Broker::new("relay", broker.clone()), Topology::v1());
     ready(&process.health, "relay", relay.status());
     tasks.spawn("relay", endless(relay.run(tasks.shutdown())));
 
-    let intake = Intake::new(store.clone(), broker, Topology::v1());
+    let intake = Intake::new(store.clone(), Broker::new("report intake", broker), Topology::v1());
     ready(&process.health, "report intake", intake.status());
     tasks.spawn("report intake", endless(intake.run(tasks.shutdown())));
 

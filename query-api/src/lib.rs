@@ -26,5 +26,5 @@ pub mod worker_dal;
 
 pub use error::QueryError;
 pub use freshness::{Freshness, Position};
-pub use read_models::current_worker;
+pub use read_models::{current_worker, other_open_v1_workers};
 pub use state::QueryApi;

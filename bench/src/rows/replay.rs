@@ -10,7 +10,7 @@ use crate::database::Database;
 use crate::settings::Settings;
 use crate::summary::Summary;
 
-const SCHEMA: &str = "bench_replay";
+const SCHEMA: &str = "read_models_bench";
 
 /// Measures both in one run, on the same log.
 pub async fn run(settings: &Settings, summary: &mut Summary) -> Result<()> {

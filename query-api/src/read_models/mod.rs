@@ -18,7 +18,7 @@ pub use game_server_command::{
 pub use game_server_config::GameServerConfig;
 pub use game_server_instance::GameServerInstance;
 pub use status::{ExternalStatusInfo, StatusType};
-pub use worker::{Worker, current_worker};
+pub use worker::{Worker, current_worker, other_open_v1_workers};
 
 /// A consistent view for an answer of several statements. It only reads, so dropping it is the way
 /// to end it.

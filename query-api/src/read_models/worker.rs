@@ -46,3 +46,24 @@ pub async fn current_worker(db: impl PgExecutor<'_>) -> sqlx::Result<Option<Work
     .fetch_optional(db)
     .await
 }
+
+/// The ids of the open workers that speak v1, except one: those that give way to it when it asks for
+/// all others to be shut down.
+///
+/// Sees the read models as they are, as [`current_worker`] does.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn other_open_v1_workers(
+    db: impl PgExecutor<'_>,
+    worker_id: i32,
+) -> sqlx::Result<Vec<i32>> {
+    sqlx::query_scalar(
+        "SELECT worker_id FROM read_models.workers
+          WHERE end_date IS NULL AND surface = 'v1' AND worker_id <> $1
+          ORDER BY worker_id",
+    )
+    .bind(worker_id)
+    .fetch_all(db)
+    .await
+}

@@ -6,7 +6,9 @@
 //!
 //! ```text
 //! store.rs        EventStore: the four aggregates over one log
-//! repository.rs   Repository<A>: load, decide, append, retry a conflict; cached aggregates
+//! repository.rs   Repository<A>: load, decide, append, retry a conflict
+//! command.rs      a command on its way: on whose behalf, and what became of it
+//! cache.rs        aggregates kept in memory
 //! log.rs          Log: the handle to it all: appender, head, tail, wake-ups
 //! appender.rs     group commit: whatever waits is written together
 //! batch.rs        one batch as the arrays of the append statement, and its answer
@@ -22,7 +24,9 @@
 
 mod appender;
 mod batch;
+mod cache;
 mod checkpoint;
+mod command;
 mod commit;
 mod ids;
 mod log;
@@ -35,7 +39,9 @@ mod store;
 mod wakeup;
 
 pub use appender::AppendError;
+pub use cache::Loaded;
 pub use checkpoint::{advance, lock, position_of};
+pub use command::{CommandContext, ExecuteError, Executed};
 pub use commit::{Answer, Appended, Commit, KeptAnswer, NewEvent};
 pub use ids::{IdAllocator, IdSequence};
 pub use log::{Log, LogOptions};
@@ -43,6 +49,6 @@ pub use metadata::{Actor, ActorKind, Metadata};
 pub use migrator::{MIGRATOR, MigrationState, migration_state};
 pub use postgres_es::LogRepository;
 pub use recorded::{Position, RecordedEvent, head, read_after};
-pub use repository::{CommandContext, ExecuteError, Executed, Loaded, Repository};
+pub use repository::Repository;
 pub use store::EventStore;
 pub use wakeup::Wakeups;

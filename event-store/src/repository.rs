@@ -1,212 +1,23 @@
 //! Load, decide, append, retry: how every command is carried out.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use cqrs_es::event_sink::EventSink;
 use cqrs_es::persist::PersistedEventStore;
 use cqrs_es::{Aggregate, AggregateError, DomainEvent, EventStore as _};
-use domain::{Claim, Claims};
-use quick_cache::sync::Cache;
-use serde_json::value::RawValue;
-use tokio::sync::Mutex;
+use domain::Claims;
 use tracing::debug;
 use uuid::Uuid;
 
+use crate::cache::{Entries, Entry};
 use crate::log::Cached;
-use crate::{Actor, Answer, AppendError, Commit, Log, LogRepository, Metadata, NewEvent, Position};
+use crate::{
+    AppendError, CommandContext, Commit, ExecuteError, Executed, Loaded, Log, LogRepository,
+    NewEvent,
+};
 
 /// How often a command is decided anew after losing a race on its stream.
 const ATTEMPTS: usize = 8;
-
-/// On whose behalf a command is carried out.
-#[derive(Debug, Clone)]
-pub struct CommandContext {
-    /// Who.
-    pub actor: Actor,
-    /// The request it belongs to.
-    pub correlation_id: Uuid,
-    /// The event or message that directly caused it, if any.
-    pub causation_id: Option<Uuid>,
-    /// The command's id.
-    pub command_id: Uuid,
-    /// Why, in words.
-    pub reason: Option<String>,
-    /// Given when the caller chose `command_id`: the answer a retry of it is to get.
-    pub answer: Option<Answer>,
-}
-
-impl CommandContext {
-    /// A command of its own: it is its own correlation and caused by nothing on the log.
-    #[must_use]
-    pub fn new(actor: Actor, command_id: Uuid) -> Self {
-        Self {
-            actor,
-            correlation_id: command_id,
-            causation_id: None,
-            command_id,
-            reason: None,
-            answer: None,
-        }
-    }
-
-    fn metadata(&self) -> Metadata {
-        Metadata {
-            actor_kind: self.actor.kind,
-            actor_id: self.actor.id.clone(),
-            correlation_id: self.correlation_id,
-            causation_id: self.causation_id,
-            command_id: self.command_id,
-            reason: self.reason.clone(),
-        }
-    }
-}
-
-/// An aggregate as of a version.
-#[derive(Debug)]
-pub struct Loaded<A> {
-    /// Its state.
-    pub state: Arc<A>,
-    /// The sequence of its last event; zero when it was never born.
-    pub version: i64,
-}
-
-impl<A> Clone for Loaded<A> {
-    fn clone(&self) -> Self {
-        Self { state: Arc::clone(&self.state), version: self.version }
-    }
-}
-
-/// What became of a command.
-#[derive(Debug)]
-pub enum Executed<A> {
-    /// It was carried out, or there was nothing to do.
-    Done {
-        /// The aggregate after it.
-        after: Loaded<A>,
-        /// Where its last event stands; `None` when there was nothing to do.
-        position: Option<Position>,
-    },
-    /// Its id was answered before; this is the first answer.
-    Repeated {
-        /// The first answer.
-        response: Box<RawValue>,
-        /// Where the first was written.
-        position: Position,
-    },
-}
-
-impl<A> Executed<A> {
-    /// Where the command's effect stands on the log, if it had one.
-    #[must_use]
-    pub fn position(&self) -> Option<Position> {
-        match self {
-            Self::Done { position, .. } => *position,
-            Self::Repeated { position, .. } => Some(*position),
-        }
-    }
-}
-
-/// Why a command was not carried out.
-#[derive(Debug, thiserror::Error)]
-pub enum ExecuteError<E: std::error::Error + 'static> {
-    /// The domain says no.
-    #[error(transparent)]
-    Refused(E),
-    /// A rule over many aggregates says no: another stream holds this.
-    #[error("{0} is taken")]
-    ClaimTaken(Claim),
-    /// The command id was used for another request.
-    #[error("the command id was used for another request")]
-    IdReused,
-    /// Too many others wrote to the stream at the same time.
-    #[error("the aggregate is too busy")]
-    Busy,
-    /// The stored stream cannot be read by this version.
-    #[error("the stream is unreadable: {0}")]
-    Unreadable(String),
-    /// The log did not take it.
-    #[error(transparent)]
-    Append(AppendError),
-}
-
-impl<E: std::error::Error> From<AppendError> for ExecuteError<E> {
-    fn from(error: AppendError) -> Self {
-        match error {
-            AppendError::ClaimTaken(claim) => Self::ClaimTaken(claim),
-            AppendError::Conflict => Self::Busy,
-            other => Self::Append(other),
-        }
-    }
-}
-
-/// One cached aggregate. The gate lets one command at a time decide on it in this process, so that
-/// concurrent commands queue instead of losing races; the state is readable meanwhile.
-struct Entry<A> {
-    gate: Mutex<()>,
-    slot: RwLock<Slot<A>>,
-}
-
-struct Slot<A> {
-    loaded: Option<Loaded<A>>,
-    /// The stream is known to have come this far: a read that began before and ended later is stale.
-    reached: i64,
-}
-
-impl<A> Entry<A> {
-    fn new() -> Self {
-        Self { gate: Mutex::new(()), slot: RwLock::new(Slot { loaded: None, reached: 0 }) }
-    }
-
-    fn get(&self) -> Option<Loaded<A>> {
-        self.slot.read().unwrap_or_else(PoisonError::into_inner).loaded.clone()
-    }
-
-    fn set(&self, loaded: Loaded<A>) {
-        let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
-        if loaded.version >= slot.reached {
-            slot.loaded = Some(loaded);
-        }
-    }
-
-    fn forget(&self) {
-        self.slot.write().unwrap_or_else(PoisonError::into_inner).loaded = None;
-    }
-
-    fn reached(&self, version: i64) {
-        let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
-        slot.reached = slot.reached.max(version);
-        if slot.loaded.as_ref().is_some_and(|loaded| loaded.version < version) {
-            slot.loaded = None;
-        }
-    }
-}
-
-struct Entries<A>(Cache<String, Arc<Entry<A>>>);
-
-impl<A> Entries<A> {
-    fn entry(&self, id: &str) -> Arc<Entry<A>> {
-        let new = || Ok::<_, std::convert::Infallible>(Arc::new(Entry::new()));
-        match self.0.get_or_insert_with(id, new) {
-            Ok(entry) => entry,
-            Err(never) => match never {},
-        }
-    }
-}
-
-impl<A: Aggregate> Cached for Entries<A> {
-    fn reached(&self, aggregate_type: &str, aggregate_id: &str, version: i64) {
-        if aggregate_type != A::TYPE {
-            return;
-        }
-        if let Some(entry) = self.0.get(aggregate_id) {
-            entry.reached(version);
-        }
-    }
-
-    fn forget_all(&self) {
-        self.0.clear();
-    }
-}
 
 /// The aggregates of one type over the log.
 pub struct Repository<A: Aggregate> {
@@ -241,7 +52,7 @@ where
             snapshot_every,
         )
         .with_upcasters(domain::upcasters().into_inner());
-        let entries = Arc::new(Entries(Cache::new(log.options().cached_aggregates)));
+        let entries = Arc::new(Entries::new(log.options().cached_aggregates));
         let cached: Arc<dyn Cached> = entries.clone();
         log.keep_true(Arc::downgrade(&cached));
         Self { log: log.clone(), stored: Arc::new(stored), entries }
@@ -257,7 +68,7 @@ where
         if let Some(loaded) = entry.get() {
             return Ok(loaded);
         }
-        let _gate = entry.gate.lock().await;
+        let _gate = entry.gate().await;
         self.loaded(id, &entry).await
     }
 
@@ -300,7 +111,7 @@ where
         command: A::Command,
         context: &CommandContext,
     ) -> Result<Executed<A>, ExecuteError<A::Error>> {
-        let _gate = entry.gate.lock().await;
+        let _gate = entry.gate().await;
         for _ in 0..ATTEMPTS {
             let before = self.loaded(id, entry).await?;
             let (after, events) = decide(&before, command.clone()).await?;

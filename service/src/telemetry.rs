@@ -24,8 +24,12 @@ const BUCKETS: [f64; 14] =
 
 /// Libraries that tell every packet and every statement below WARN. They are quiet unless TRACE is
 /// asked for.
-const CHATTY: [&str; 8] =
-    ["amq_protocol", "async_rs", "h2", "hyper", "hyper_util", "lapin", "rustls", "sqlx"];
+const CHATTY: [&str; 7] =
+    ["amq_protocol", "async_rs", "h2", "hyper", "hyper_util", "rustls", "sqlx"];
+
+/// What this one says below TRACE is said better by `messaging`, which knows what follows from it;
+/// and it logs the body of a returned message, which may be what somebody typed into a console.
+const SILENT: [&str; 1] = ["lapin"];
 
 /// Starts logging and sends panics there too. Call it once, before anything that may fail.
 ///
@@ -49,6 +53,7 @@ fn filter(level: Level) -> Targets {
     }
     let quiet = LevelFilter::from(level).min(LevelFilter::WARN);
     all.with_targets(CHATTY.map(|target| (target, quiet)))
+        .with_targets(SILENT.map(|target| (target, LevelFilter::OFF)))
 }
 
 fn log_panic(panic: &PanicHookInfo<'_>) {
@@ -117,6 +122,7 @@ mod tests {
     fn libraries_are_quiet_below_trace() {
         let debug = filter(Level::DEBUG);
         assert!(debug.would_enable("service::http", &Level::DEBUG));
+        assert!(!debug.would_enable("lapin::io_loop", &Level::ERROR));
         assert!(!debug.would_enable("sqlx::query", &Level::DEBUG));
         assert!(filter(Level::TRACE).would_enable("sqlx::query", &Level::TRACE));
     }

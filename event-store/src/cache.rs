@@ -1,0 +1,103 @@
+//! Aggregates kept in memory, so that a hot command needs no read.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use cqrs_es::Aggregate;
+use quick_cache::sync::Cache;
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::log::Cached;
+
+/// An aggregate as of a version.
+#[derive(Debug)]
+pub struct Loaded<A> {
+    /// Its state.
+    pub state: Arc<A>,
+    /// The sequence of its last event; zero when it was never born.
+    pub version: i64,
+}
+
+impl<A> Clone for Loaded<A> {
+    fn clone(&self) -> Self {
+        Self { state: Arc::clone(&self.state), version: self.version }
+    }
+}
+
+/// One cached aggregate. The gate lets one command at a time decide on it in this process, so that
+/// concurrent commands queue instead of losing races; the state is readable meanwhile.
+pub(crate) struct Entry<A> {
+    gate: Mutex<()>,
+    slot: RwLock<Slot<A>>,
+}
+
+struct Slot<A> {
+    loaded: Option<Loaded<A>>,
+    /// The stream is known to have come this far: a read that began before and ended later is stale.
+    reached: i64,
+}
+
+impl<A> Entry<A> {
+    /// Waits for this process's other commands on the aggregate.
+    pub(crate) async fn gate(&self) -> MutexGuard<'_, ()> {
+        self.gate.lock().await
+    }
+
+    fn new() -> Self {
+        Self { gate: Mutex::new(()), slot: RwLock::new(Slot { loaded: None, reached: 0 }) }
+    }
+
+    pub(crate) fn get(&self) -> Option<Loaded<A>> {
+        self.slot.read().unwrap_or_else(PoisonError::into_inner).loaded.clone()
+    }
+
+    pub(crate) fn set(&self, loaded: Loaded<A>) {
+        let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
+        if loaded.version >= slot.reached {
+            slot.loaded = Some(loaded);
+        }
+    }
+
+    pub(crate) fn forget(&self) {
+        self.slot.write().unwrap_or_else(PoisonError::into_inner).loaded = None;
+    }
+
+    fn reached(&self, version: i64) {
+        let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
+        slot.reached = slot.reached.max(version);
+        if slot.loaded.as_ref().is_some_and(|loaded| loaded.version < version) {
+            slot.loaded = None;
+        }
+    }
+}
+
+/// The aggregates of one type in memory, the least used forgotten first.
+pub(crate) struct Entries<A>(Cache<String, Arc<Entry<A>>>);
+
+impl<A> Entries<A> {
+    pub(crate) fn new(most: usize) -> Self {
+        Self(Cache::new(most))
+    }
+
+    pub(crate) fn entry(&self, id: &str) -> Arc<Entry<A>> {
+        let new = || Ok::<_, std::convert::Infallible>(Arc::new(Entry::new()));
+        match self.0.get_or_insert_with(id, new) {
+            Ok(entry) => entry,
+            Err(never) => match never {},
+        }
+    }
+}
+
+impl<A: Aggregate> Cached for Entries<A> {
+    fn reached(&self, aggregate_type: &str, aggregate_id: &str, version: i64) {
+        if aggregate_type != A::TYPE {
+            return;
+        }
+        if let Some(entry) = self.0.get(aggregate_id) {
+            entry.reached(version);
+        }
+    }
+
+    fn forget_all(&self) {
+        self.0.clear();
+    }
+}

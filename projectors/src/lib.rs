@@ -15,11 +15,13 @@
 //! shown.rs         which events change the status shown, and to what
 //! status.rs        how a piece is doing, for readiness
 //! pause.rs         waits between attempts
+//! metrics.rs       names and help texts of the metrics
 //! ```
 
 mod decoded;
 mod intake;
 mod liveness;
+pub mod metrics;
 mod pause;
 mod projection;
 mod rebuild;
@@ -28,7 +30,7 @@ mod shown;
 mod status;
 mod subscription;
 
-pub use decoded::Undecodable;
+pub use decoded::{Undecodable, UndecodableCause};
 pub use intake::Intake;
 pub use liveness::{Liveness, LivenessConfig};
 pub use projection::{PROJECTIONS, ProjectionInfo, Projectors};

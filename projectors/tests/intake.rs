@@ -1,5 +1,7 @@
 //! Status reports from the broker: recorded once, in order, or given up with a reason.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use domain::StatusType as Status;
@@ -60,7 +62,9 @@ async fn a_report_becomes_an_event_whose_actor_is_the_reporter() {
         system.register(6, at(0)).await;
         system.create_instance(12, 6, at(0)).await;
         let (_intake, _) = run_intake(&system.store, &namespace);
-        for (entity, id, actor) in [(WORKER, 6, "worker/6"), (INSTANCE, 12, "game_server_instance/12")] {
+        for (entity, id, actor) in
+            [(WORKER, 6, "worker/6"), (INSTANCE, 12, "game_server_instance/12")]
+        {
             let key = format!("{entity}.{id}.status");
             let body = report(entity, id, StatusType::Running, at(1));
             namespace.publish(&key, &body, "").await;
@@ -89,7 +93,8 @@ async fn reports_of_one_entity_are_recorded_in_the_order_they_came() {
         // They wait in the queue before anybody takes them, so all lanes are full at once.
         for n in 0..20 {
             for worker in 1..=5 {
-                let status = [StatusType::Created, StatusType::Initializing, StatusType::Running][n % 3];
+                let status =
+                    [StatusType::Created, StatusType::Initializing, StatusType::Running][n % 3];
                 let body = report(WORKER, worker, status, at(1 + n as i64));
                 namespace.publish(&format!("worker.{worker}.status"), &body, "").await;
             }
@@ -152,7 +157,10 @@ async fn what_can_never_be_recorded_becomes_a_dead_letter_with_its_reason() {
             (good.replace("RUNNING", "DANCING"), r#"unknown status_type "DANCING""#),
             (good.replace(r#""worker""#, r#""wizard""#), r#"unknown entity_type "wizard""#),
             (good.replace(r#""6""#, "6"), "identifier is not a string"),
-            (report(WORKER, 6, StatusType::Lost, at(1)), "worker 6: LOST is not a status that can be reported"),
+            (
+                report(WORKER, 6, StatusType::Lost, at(1)),
+                "worker 6: LOST is not a status that can be reported",
+            ),
             (report(WORKER, 7, StatusType::Running, at(1)), "worker 7: worker not found"),
             (
                 report(INSTANCE, 12, StatusType::Running, at(1)),
@@ -208,7 +216,8 @@ async fn reports_wait_while_the_database_is_away() {
         .await;
         system.set_reachable(true).await;
         eventually("it is recorded", async || {
-            let count = sqlx::query_scalar("SELECT count(*) FROM events WHERE aggregate_type = 'worker'");
+            let count =
+                sqlx::query_scalar("SELECT count(*) FROM events WHERE aggregate_type = 'worker'");
             count.fetch_one(&system.pool).await.is_ok_and(|count: i64| count == 2)
         })
         .await;

@@ -8,8 +8,8 @@ use domain::StatusType::{Complete, Initializing, Running as RunningStatus};
 use domain::WorkerId;
 use domain::worker::WorkerClosedBy;
 use projectors::LivenessConfig;
-use support::liveness::{NOW, LONG, config, watched};
 use support::commands::now;
+use support::liveness::{LONG, NOW, config, watched};
 use support::{System, eventually};
 
 const INSTANCE: &str = "game_server_instance";
@@ -142,9 +142,15 @@ async fn a_worker_that_is_lost_for_too_long_is_closed_with_its_instances() {
         happened(&system, INSTANCE, 12, "InstanceClosed").await;
         system.caught_up().await;
         let worker = system.row("workers", 6).await;
-        assert_eq!((&worker["end_cause"], &worker["status"]), (&"lost too long".into(), &"COMPLETE".into()));
+        assert_eq!(
+            (&worker["end_cause"], &worker["status"]),
+            (&"lost too long".into(), &"COMPLETE".into())
+        );
         let instance = system.row("game_server_instances", 12).await;
-        assert_eq!((&instance["end_cause"], &instance["status"]), (&"worker closed".into(), &"COMPLETE".into()));
+        assert_eq!(
+            (&instance["end_cause"], &instance["status"]),
+            (&"worker closed".into(), &"COMPLETE".into())
+        );
     })
     .await;
 }
@@ -312,7 +318,8 @@ async fn several_replicas_declare_a_loss_once() {
         }
         system.two_more_passes().await;
         for id in 1..=20 {
-            let lost = |events: Vec<String>| events.iter().filter(|event| event.ends_with("Lost")).count();
+            let lost =
+                |events: Vec<String>| events.iter().filter(|event| event.ends_with("Lost")).count();
             assert_eq!(lost(system.events_of("worker", id).await), 1);
             assert_eq!(lost(system.events_of(INSTANCE, 100 + id).await), 1);
         }

@@ -1,12 +1,14 @@
 //! What the relay publishes, in which order, and that nothing is lost on the way.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use domain::game_server_instance::InstanceLostBy;
 use domain::worker::{Request, WorkerClosedBy};
 use domain::{GameServerConfigId, StatusType};
-use messaging::contract::EntityType;
 use messaging::Broker;
+use messaging::contract::EntityType;
 use projectors::{PieceStatus, Relay};
 use serde_json::{Value, json};
 use support::broker::{Listener, Namespace, Proxy, broker};
@@ -58,7 +60,9 @@ async fn every_event_is_published_in_log_order_with_all_that_is_stored() {
         .await
         .unwrap();
         assert!(stored.len() > 50, "{}", stored.len());
-        for (position, event_id, aggregate_type, aggregate_id, event_type, payload, metadata) in stored {
+        for (position, event_id, aggregate_type, aggregate_id, event_type, payload, metadata) in
+            stored
+        {
             let delivery = events.next().await;
             let key = format!("{aggregate_type}.{aggregate_id}.{event_type}");
             assert_eq!(delivery.routing_key, key);
@@ -194,9 +198,14 @@ async fn the_status_of_an_instance_names_the_instance() {
         system.instance_reports(12, StatusType::Created, at(2)).await;
         system.instance_lost(12, InstanceLostBy::Worker, at(3)).await;
         let (_relay, _) = run_relay(&system, &namespace, broker("relay"));
-        for (status, class) in [("CREATED", "game_server_instance"), ("LOST", "StatusEventProcessor")] {
+        for (status, class) in
+            [("CREATED", "game_server_instance"), ("LOST", "StatusEventProcessor")]
+        {
             let body = statuses.next_json().await;
-            assert_eq!((&body["status_type"], &body["class_name"]), (&json!(status), &json!(class)));
+            assert_eq!(
+                (&body["status_type"], &body["class_name"]),
+                (&json!(status), &json!(class))
+            );
             assert_eq!(
                 (&body["worker_id"], &body["game_server_instance_id"]),
                 (&Value::Null, &json!(12))

@@ -91,7 +91,9 @@ async fn console_words_are_fulfilled_once_they_are_relayed() {
         let head = system.store.log.head().await.unwrap();
         system.execute(&format!("INSERT INTO checkpoints VALUES ('relay', {})", head.0 - 1)).await;
         still_pending(&system, request).await;
-        system.execute(&format!("UPDATE checkpoints SET position = {} WHERE name = 'relay'", head.0)).await;
+        system
+            .execute(&format!("UPDATE checkpoints SET position = {} WHERE name = 'relay'", head.0))
+            .await;
         let row = outcome(&system, request, "fulfilled").await;
         assert_eq!(row["game_server_instance_id"], 12);
     })

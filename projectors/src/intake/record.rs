@@ -2,15 +2,16 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use ::metrics::counter;
 use domain::game_server_instance::InstanceCommand;
 use domain::worker::WorkerCommand;
 use event_store::{AppendError, EventStore, ExecuteError, Executed};
 use messaging::Delivery;
 use messaging::contract::EntityType;
-use metrics::counter;
 use tokio_util::sync::CancellationToken;
 
 use super::report::Report;
+use crate::metrics::INTAKE_REPORTS;
 use crate::pause::Pause;
 use crate::status::PieceStatus;
 use crate::subscription::in_words;
@@ -137,7 +138,7 @@ impl Drop for Stuck<'_> {
 }
 
 fn count(result: &'static str) {
-    counter!("manman_intake_reports_total", "result" => result).increment(1);
+    counter!(INTAKE_REPORTS, "result" => result).increment(1);
 }
 
 fn result<A, E: std::error::Error>(

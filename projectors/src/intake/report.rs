@@ -1,5 +1,6 @@
 //! A message as the report it is.
 
+use chrono::SubsecRound;
 use domain::{StatusReport, StatusType};
 use event_store::{Actor, Answer, CommandContext};
 use messaging::Delivery;
@@ -11,6 +12,9 @@ use uuid::Uuid;
 const CONTENT_IDS: Uuid = Uuid::from_u128(0x5f0c_2a3e_9d1b_4c6f_8a27_e1b9_40d3_7756);
 /// What is remembered of a recorded report beside its id. That id names nothing but a report.
 const FINGERPRINT: &str = "status report";
+
+/// Digits after the second that the wire and the read models have.
+const MICROSECONDS: u16 = 6;
 
 /// A status report, understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,8 +38,9 @@ pub(super) fn read(delivery: &Delivery) -> Result<Report, String> {
         id,
         status: StatusReport {
             status: in_the_domain(info.status_type),
-            as_of: info.as_of,
-            received_at: delivery.first_seen,
+            // What is shown of an instant is microseconds: two that look the same must be the same.
+            as_of: info.as_of.trunc_subsecs(MICROSECONDS),
+            received_at: delivery.first_seen.trunc_subsecs(MICROSECONDS),
         },
         command_id: message_id.unwrap_or_else(|| content_id(&info)),
         message_id,

@@ -2,14 +2,15 @@
 
 use std::error::Error;
 
+use ::metrics::counter;
 use domain::game_server_instance::InstanceCommand;
 use domain::worker::WorkerCommand;
 use event_store::{Actor, CommandContext, EventStore, ExecuteError, Executed};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
-use metrics::counter;
 use uuid::Uuid;
 
+use crate::metrics::LIVENESS_COMMANDS;
 use crate::subscription::in_words;
 
 /// How many commands are carried out at once; their appends share statements.
@@ -82,7 +83,7 @@ fn tell<C>(finding: &Finding<C>, effect: Result<bool, String>) {
     let (kind, id, reason) = (finding.kind, finding.id, &finding.reason);
     match effect {
         Ok(true) => {
-            counter!("manman_liveness_commands_total", "kind" => kind).increment(1);
+            counter!(LIVENESS_COMMANDS, "kind" => kind).increment(1);
             tracing::info!(id, reason, "{kind}");
         }
         Ok(false) => {}

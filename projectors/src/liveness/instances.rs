@@ -12,7 +12,8 @@ type Findings = sqlx::Result<Vec<Finding<InstanceCommand>>>;
 
 /// Its worker is lost, so nothing is known of it.
 pub(super) async fn of_lost_workers(pool: &PgPool) -> Findings {
-    let found: Vec<(i32, Option<Instant>, i32, Option<Uuid>, Instant)> = sqlx::query_as(
+    type Found = (i32, Option<Instant>, i32, Option<Uuid>, Instant);
+    let found: Vec<Found> = sqlx::query_as(
         "SELECT i.game_server_instance_id, h.last_heartbeat_at, w.worker_id, w.status_event_id, now()
            FROM read_models.workers w
            JOIN read_models.game_server_instances i USING (worker_id)

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use event_store::EventStore;
 use sqlx::PgPool;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use self::commands::Commands;
@@ -29,6 +29,11 @@ use crate::subscription::in_words;
 const MOST: i64 = 1_000;
 /// The least time between two passes, however fast the log grows.
 const PACE: Duration = Duration::from_millis(100);
+/// After a pass it rests for this many times as long as the pass took: looking at very many open
+/// instances must not become the main work of the database.
+const REST: u32 = 9;
+/// But not for longer than this.
+const LONGEST_REST: Duration = Duration::from_secs(3);
 
 /// The process manager.
 pub struct Liveness {
@@ -61,9 +66,10 @@ impl Liveness {
                     pause.reset();
                     self.status.reached(head);
                     self.status.works();
+                    let pause = (started.elapsed() * REST).clamp(PACE, LONGEST_REST);
                     let rest = async {
-                        sleep_until(started + PACE).await;
-                        wakeups.wait(head, self.config.interval).await;
+                        sleep(pause).await;
+                        wakeups.wait(head, self.config.interval.saturating_sub(pause)).await;
                     };
                     shutdown.run_until_cancelled(rest).await;
                 }

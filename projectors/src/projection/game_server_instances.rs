@@ -6,7 +6,7 @@ use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 use super::ProjectionInfo;
-use super::rows::{Row, Touch, column};
+use super::rows::{Known, Row, Touch, column};
 use crate::decoded::Decoded;
 use crate::shown::ShownStatus;
 
@@ -48,6 +48,27 @@ fn cause(by: &InstanceClosedBy) -> &'static str {
         InstanceClosedBy::WorkerClosed => "worker closed",
     }
 }
+
+const INSERT: &str = "
+    INSERT INTO game_server_instances AS stored
+           (game_server_instance_id, game_server_config_id, game_server_id, worker_id,
+            created_date, end_date, end_cause, status, status_as_of, status_class,
+            status_info_id, status_event_id, lost_by, has_crashed, position)
+    SELECT * FROM unnest($1::int[], $2::int[], $3::int[], $4::int[], $5::timestamptz[],
+            $6::timestamptz[], $7::text[], $8::text[], $9::timestamptz[], $10::text[],
+            $11::int[], $12::uuid[], $13::text[], $14::boolean[], $15::bigint[])";
+
+const REPLACE: &str = "
+    ON CONFLICT (game_server_instance_id) DO UPDATE
+       SET game_server_config_id = excluded.game_server_config_id,
+           game_server_id = excluded.game_server_id, worker_id = excluded.worker_id,
+           created_date = excluded.created_date, end_date = excluded.end_date,
+           end_cause = excluded.end_cause, status = excluded.status,
+           status_as_of = excluded.status_as_of, status_class = excluded.status_class,
+           status_info_id = excluded.status_info_id,
+           status_event_id = excluded.status_event_id, lost_by = excluded.lost_by,
+           has_crashed = excluded.has_crashed, position = excluded.position
+     WHERE stored.position < excluded.position";
 
 impl Row for InstanceRow {
     type Key = i32;
@@ -141,43 +162,29 @@ impl Row for InstanceRow {
         .await
     }
 
-    async fn write(connection: &mut PgConnection, rows: &[&Self]) -> sqlx::Result<()> {
-        sqlx::query(
-            "INSERT INTO game_server_instances AS stored
-                    (game_server_instance_id, game_server_config_id, game_server_id, worker_id,
-                     created_date, end_date, end_cause, status, status_as_of, status_class,
-                     status_info_id, status_event_id, lost_by, has_crashed, position)
-             SELECT * FROM unnest($1::int[], $2::int[], $3::int[], $4::int[], $5::timestamptz[],
-                     $6::timestamptz[], $7::text[], $8::text[], $9::timestamptz[], $10::text[],
-                     $11::int[], $12::uuid[], $13::text[], $14::boolean[], $15::bigint[])
-             ON CONFLICT (game_server_instance_id) DO UPDATE
-                SET game_server_config_id = excluded.game_server_config_id,
-                    game_server_id = excluded.game_server_id, worker_id = excluded.worker_id,
-                    created_date = excluded.created_date, end_date = excluded.end_date,
-                    end_cause = excluded.end_cause, status = excluded.status,
-                    status_as_of = excluded.status_as_of, status_class = excluded.status_class,
-                    status_info_id = excluded.status_info_id,
-                    status_event_id = excluded.status_event_id, lost_by = excluded.lost_by,
-                    has_crashed = excluded.has_crashed, position = excluded.position
-              WHERE stored.position < excluded.position",
-        )
-        .bind(column(rows, |row| row.game_server_instance_id))
-        .bind(column(rows, |row| row.game_server_config_id))
-        .bind(column(rows, |row| row.game_server_id))
-        .bind(column(rows, |row| row.worker_id))
-        .bind(column(rows, |row| row.created_date))
-        .bind(column(rows, |row| row.end_date))
-        .bind(column(rows, |row| row.end_cause.as_deref()))
-        .bind(column(rows, |row| row.status.as_deref()))
-        .bind(column(rows, |row| row.status_as_of))
-        .bind(column(rows, |row| row.status_class.as_deref()))
-        .bind(column(rows, |row| row.status_info_id))
-        .bind(column(rows, |row| row.status_event_id))
-        .bind(column(rows, |row| row.lost_by.as_deref()))
-        .bind(column(rows, |row| row.has_crashed))
-        .bind(column(rows, |row| row.position))
-        .execute(connection)
-        .await?;
+    async fn write(
+        connection: &mut PgConnection,
+        rows: &[&Self],
+        known: Known,
+    ) -> sqlx::Result<()> {
+        sqlx::query(&known.statement(INSERT, REPLACE))
+            .bind(column(rows, |row| row.game_server_instance_id))
+            .bind(column(rows, |row| row.game_server_config_id))
+            .bind(column(rows, |row| row.game_server_id))
+            .bind(column(rows, |row| row.worker_id))
+            .bind(column(rows, |row| row.created_date))
+            .bind(column(rows, |row| row.end_date))
+            .bind(column(rows, |row| row.end_cause.as_deref()))
+            .bind(column(rows, |row| row.status.as_deref()))
+            .bind(column(rows, |row| row.status_as_of))
+            .bind(column(rows, |row| row.status_class.as_deref()))
+            .bind(column(rows, |row| row.status_info_id))
+            .bind(column(rows, |row| row.status_event_id))
+            .bind(column(rows, |row| row.lost_by.as_deref()))
+            .bind(column(rows, |row| row.has_crashed))
+            .bind(column(rows, |row| row.position))
+            .execute(connection)
+            .await?;
         Ok(())
     }
 }

@@ -13,6 +13,7 @@ use domain::Event;
 use futures::future::BoxFuture;
 use sqlx::PgConnection;
 
+pub(crate) use self::rows::Known;
 use self::rows::{Row, Rows};
 use crate::decoded::Decoded;
 use crate::subscription::SubscriptionError;
@@ -69,7 +70,10 @@ pub(crate) trait Projection: Send {
         connection: &'a mut PgConnection,
     ) -> BoxFuture<'a, Result<(), SubscriptionError>>;
 
-    /// How many rows wait to be written.
+    /// How many rows are in memory.
+    fn held(&self) -> usize;
+
+    /// How many of them wait to be written.
     fn unwritten(&self) -> usize;
 
     /// Writes the rows that wait.
@@ -82,13 +86,14 @@ pub(crate) trait Projection: Send {
     fn forget(&mut self);
 }
 
-/// One of each, in the order of [`PROJECTIONS`].
-pub(crate) fn all() -> Vec<Box<dyn Projection>> {
+/// One of each, in the order of [`PROJECTIONS`]. `newborn` is what the tables know of entities whose
+/// first event is read: nothing, in a schema that is filled for the first time.
+pub(crate) fn all(newborn: Known) -> Vec<Box<dyn Projection>> {
     vec![
-        Box::new(Rows::<workers::WorkerRow>::default()),
-        Box::new(Rows::<game_server_instances::InstanceRow>::default()),
+        Box::new(Rows::<workers::WorkerRow>::new(newborn)),
+        Box::new(Rows::<game_server_instances::InstanceRow>::new(newborn)),
         Box::new(catalogue::Catalogue::default()),
-        Box::new(Rows::<worker_requests::RequestRow>::default()),
+        Box::new(Rows::<worker_requests::RequestRow>::new(newborn)),
     ]
 }
 
@@ -111,11 +116,12 @@ pub(crate) async fn feed(
 
 #[cfg(test)]
 mod tests {
-    use super::{PROJECTIONS, all};
+    use super::{Known, PROJECTIONS, all};
 
     #[test]
     fn every_projection_is_listed() {
-        let running: Vec<_> = all().iter().map(|projection| projection.info()).collect();
+        let running: Vec<_> =
+            all(Known::Never).iter().map(|projection| projection.info()).collect();
         assert_eq!(running, PROJECTIONS);
     }
 }

@@ -46,11 +46,31 @@ pub(crate) trait Row: Sized + Send + Sync {
         keys: &[Self::Key],
     ) -> impl Future<Output = sqlx::Result<Vec<Self>>> + Send;
 
-    /// Inserts or replaces the rows in one statement, except where the stored row is as new.
+    /// Inserts the rows in one statement.
     fn write(
         connection: &mut PgConnection,
         rows: &[&Self],
+        known: Known,
     ) -> impl Future<Output = sqlx::Result<()>> + Send;
+}
+
+/// Whether the table may know a row that is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// Then it is replaced, unless the stored one is as new.
+    Perhaps,
+    /// Which spares the table from looking: half of what a write costs.
+    Never,
+}
+
+impl Known {
+    /// An `INSERT` with what is to be done with a row that is known.
+    pub(crate) fn statement(self, insert: &str, replace: &str) -> String {
+        match self {
+            Self::Perhaps => format!("{insert} {replace}"),
+            Self::Never => insert.to_owned(),
+        }
+    }
 }
 
 /// What an event does to a row.
@@ -65,15 +85,16 @@ pub(crate) enum Touch<R: Row> {
 pub(crate) struct Rows<R: Row> {
     held: HashMap<R::Key, R>,
     changed: BTreeSet<R::Key>,
-}
-
-impl<R: Row> Default for Rows<R> {
-    fn default() -> Self {
-        Self { held: HashMap::new(), changed: BTreeSet::new() }
-    }
+    born: BTreeSet<R::Key>,
+    /// What the table knows of rows that are born.
+    newborn: Known,
 }
 
 impl<R: Row> Rows<R> {
+    pub(crate) fn new(newborn: Known) -> Self {
+        Self { held: HashMap::new(), changed: BTreeSet::new(), born: BTreeSet::new(), newborn }
+    }
+
     async fn fold(
         &mut self,
         events: &[&Decoded],
@@ -93,7 +114,9 @@ impl<R: Row> Rows<R> {
                     if *row.position() < position.0 {
                         row.apply(change);
                         *row.position() = position.0;
-                        self.changed.insert(key);
+                        if !self.born.contains(&key) {
+                            self.changed.insert(key);
+                        }
                     }
                 }
             }
@@ -135,16 +158,17 @@ impl<R: Row> Rows<R> {
         let held = self.held.get_mut(&key).map(|held| *held.position());
         if held.is_none_or(|held| held < *row.position()) {
             self.held.insert(key, row);
-            self.changed.insert(key);
+            self.born.insert(key);
         }
     }
 
-    /// In the order of the keys: two writers never wait for each other in a circle.
-    async fn write_changed(&mut self, connection: &mut PgConnection) -> sqlx::Result<()> {
-        let changed = std::mem::take(&mut self.changed);
-        let changed: Vec<_> = changed.iter().filter_map(|key| self.held.get(key)).collect();
-        for rows in changed.chunks(MOST) {
-            R::write(connection, rows).await?;
+    async fn write_all(&mut self, connection: &mut PgConnection) -> sqlx::Result<()> {
+        let (born, changed) = (std::mem::take(&mut self.born), std::mem::take(&mut self.changed));
+        for (keys, known) in [(born, self.newborn), (changed, Known::Perhaps)] {
+            let rows: Vec<_> = keys.iter().filter_map(|key| self.held.get(key)).collect();
+            for rows in rows.chunks(MOST) {
+                R::write(connection, rows, known).await?;
+            }
         }
         Ok(())
     }
@@ -167,20 +191,25 @@ impl<R: Row> Projection for Rows<R> {
         self.fold(events, connection).boxed()
     }
 
+    fn held(&self) -> usize {
+        self.held.len()
+    }
+
     fn unwritten(&self) -> usize {
-        self.changed.len()
+        self.born.len() + self.changed.len()
     }
 
     fn write<'a>(
         &'a mut self,
         connection: &'a mut PgConnection,
     ) -> BoxFuture<'a, Result<(), SubscriptionError>> {
-        async { Ok(self.write_changed(connection).await?) }.boxed()
+        async { Ok(self.write_all(connection).await?) }.boxed()
     }
 
     fn forget(&mut self) {
         self.held.clear();
         self.changed.clear();
+        self.born.clear();
     }
 }
 

@@ -3,14 +3,15 @@
 
 use std::sync::Arc;
 
+use ::metrics::gauge;
 use event_store::{Log, Position};
-use metrics::gauge;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
 
-use super::{PROJECTIONS, Projection, ProjectionInfo, all, feed};
-use crate::decoded::decode_all;
+use super::{Known, PROJECTIONS, Projection, ProjectionInfo, all, feed};
+use crate::decoded::{Decoded, decode_all};
+use crate::metrics::{PROJECTION_CHECKPOINT, PROJECTION_LAG};
 use crate::status::PieceStatus;
 use crate::subscription::{Step, Subscription, SubscriptionError, follow};
 
@@ -40,8 +41,11 @@ impl Projectors {
 
     /// Keeps the read models until shutdown; a batch begun is finished first.
     pub async fn run(self, shutdown: CancellationToken) {
-        let mut runner =
-            Runner { pool: self.log.pool().clone(), connection: None, projections: all() };
+        let mut runner = Runner {
+            pool: self.log.pool().clone(),
+            connection: None,
+            projections: all(Known::Perhaps),
+        };
         follow("projectors", &mut runner, &self.log, &self.status, &shutdown).await;
     }
 }
@@ -81,7 +85,7 @@ async fn batch(
     let recorded = event_store::read_after(&mut transaction, from, BATCH).await?;
     let is_full = i64::try_from(recorded.len()).is_ok_and(|read| read == BATCH);
     let (events, undecodable) = decode_all(recorded);
-    let Some(last) = events.last().map(|event| event.position()) else {
+    let Some(last) = events.last().map(Decoded::position) else {
         // Not left to the transaction's drop, which would hold the checkpoints until the next step.
         transaction.rollback().await?;
         return undecodable.map_or(Ok(Step::Idle(from)), |undecodable| Err(undecodable.into()));
@@ -130,8 +134,8 @@ async fn observe(connection: &mut PgConnection) -> sqlx::Result<()> {
 
 fn tell(projection: ProjectionInfo, position: Position, head: Position) {
     let lag = head.0.saturating_sub(position.0).max(0);
-    gauge!("manman_projection_checkpoint", "projection" => projection.name).set(position.0 as f64);
-    gauge!("manman_projection_lag_events", "projection" => projection.name).set(lag as f64);
+    gauge!(PROJECTION_CHECKPOINT, "projection" => projection.name).set(position.0 as f64);
+    gauge!(PROJECTION_LAG, "projection" => projection.name).set(lag as f64);
 }
 
 /// A connection that fills a schema.

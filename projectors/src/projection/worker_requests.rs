@@ -6,7 +6,7 @@ use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 use super::ProjectionInfo;
-use super::rows::{Row, Touch, column};
+use super::rows::{Known, Row, Touch, column};
 use crate::decoded::Decoded;
 
 /// One request.
@@ -73,6 +73,35 @@ fn resolved(
     let resolved = Resolved { outcome, reason: reason.cloned(), game_server_instance_id: None, at };
     Some(Touch::Changed(request_id.0, resolved))
 }
+
+const INSERT: &str = "
+    INSERT INTO worker_requests AS stored
+           (request_id, worker_id, kind, game_server_config_id, game_server_instance_id, words,
+            requested_at, requested_by, request_event_id, deadline, outcome, reason,
+            resolved_at, position)
+    SELECT new.request_id, new.worker_id, new.kind, new.config_id, new.instance_id,
+           CASE WHEN new.words IS NOT NULL THEN ARRAY(
+               SELECT word FROM json_array_elements_text(new.words) WITH ORDINALITY AS w (word, place)
+                ORDER BY place) END,
+           new.requested_at, new.requested_by, new.request_event_id, new.deadline,
+           new.outcome, new.reason, new.resolved_at, new.position
+      FROM unnest($1::uuid[], $2::int[], $3::text[], $4::int[], $5::int[], $6::json[],
+                  $7::timestamptz[], $8::text[], $9::uuid[], $10::timestamptz[], $11::text[],
+                  $12::text[], $13::timestamptz[], $14::bigint[])
+           AS new (request_id, worker_id, kind, config_id, instance_id, words, requested_at,
+                   requested_by, request_event_id, deadline, outcome, reason, resolved_at, position)";
+
+const REPLACE: &str = "
+    ON CONFLICT (request_id) DO UPDATE
+       SET worker_id = excluded.worker_id, kind = excluded.kind,
+           game_server_config_id = excluded.game_server_config_id,
+           game_server_instance_id = excluded.game_server_instance_id,
+           words = excluded.words, requested_at = excluded.requested_at,
+           requested_by = excluded.requested_by,
+           request_event_id = excluded.request_event_id, deadline = excluded.deadline,
+           outcome = excluded.outcome, reason = excluded.reason,
+           resolved_at = excluded.resolved_at, position = excluded.position
+     WHERE stored.position < excluded.position";
 
 impl Row for RequestRow {
     type Key = Uuid;
@@ -184,50 +213,28 @@ impl Row for RequestRow {
     }
 
     /// Words travel as JSON: an array of arrays would have to be rectangular.
-    async fn write(connection: &mut PgConnection, rows: &[&Self]) -> sqlx::Result<()> {
-        sqlx::query(
-            "INSERT INTO worker_requests AS stored
-                    (request_id, worker_id, kind, game_server_config_id, game_server_instance_id, words,
-                     requested_at, requested_by, request_event_id, deadline, outcome, reason,
-                     resolved_at, position)
-             SELECT new.request_id, new.worker_id, new.kind, new.config_id, new.instance_id,
-                    CASE WHEN new.words IS NOT NULL THEN ARRAY(
-                        SELECT word FROM json_array_elements_text(new.words) WITH ORDINALITY AS w (word, place)
-                         ORDER BY place) END,
-                    new.requested_at, new.requested_by, new.request_event_id, new.deadline,
-                    new.outcome, new.reason, new.resolved_at, new.position
-               FROM unnest($1::uuid[], $2::int[], $3::text[], $4::int[], $5::int[], $6::json[],
-                           $7::timestamptz[], $8::text[], $9::uuid[], $10::timestamptz[], $11::text[],
-                           $12::text[], $13::timestamptz[], $14::bigint[])
-                    AS new (request_id, worker_id, kind, config_id, instance_id, words, requested_at,
-                            requested_by, request_event_id, deadline, outcome, reason, resolved_at, position)
-             ON CONFLICT (request_id) DO UPDATE
-                SET worker_id = excluded.worker_id, kind = excluded.kind,
-                    game_server_config_id = excluded.game_server_config_id,
-                    game_server_instance_id = excluded.game_server_instance_id,
-                    words = excluded.words, requested_at = excluded.requested_at,
-                    requested_by = excluded.requested_by,
-                    request_event_id = excluded.request_event_id, deadline = excluded.deadline,
-                    outcome = excluded.outcome, reason = excluded.reason,
-                    resolved_at = excluded.resolved_at, position = excluded.position
-              WHERE stored.position < excluded.position",
-        )
-        .bind(column(rows, |row| row.request_id))
-        .bind(column(rows, |row| row.worker_id))
-        .bind(column(rows, |row| row.kind.as_str()))
-        .bind(column(rows, |row| row.game_server_config_id))
-        .bind(column(rows, |row| row.game_server_instance_id))
-        .bind(column(rows, |row| row.words.as_ref().map(sqlx::types::Json)))
-        .bind(column(rows, |row| row.requested_at))
-        .bind(column(rows, |row| row.requested_by.as_str()))
-        .bind(column(rows, |row| row.request_event_id))
-        .bind(column(rows, |row| row.deadline))
-        .bind(column(rows, |row| row.outcome.as_str()))
-        .bind(column(rows, |row| row.reason.as_deref()))
-        .bind(column(rows, |row| row.resolved_at))
-        .bind(column(rows, |row| row.position))
-        .execute(connection)
-        .await?;
+    async fn write(
+        connection: &mut PgConnection,
+        rows: &[&Self],
+        known: Known,
+    ) -> sqlx::Result<()> {
+        sqlx::query(&known.statement(INSERT, REPLACE))
+            .bind(column(rows, |row| row.request_id))
+            .bind(column(rows, |row| row.worker_id))
+            .bind(column(rows, |row| row.kind.as_str()))
+            .bind(column(rows, |row| row.game_server_config_id))
+            .bind(column(rows, |row| row.game_server_instance_id))
+            .bind(column(rows, |row| row.words.as_ref().map(sqlx::types::Json)))
+            .bind(column(rows, |row| row.requested_at))
+            .bind(column(rows, |row| row.requested_by.as_str()))
+            .bind(column(rows, |row| row.request_event_id))
+            .bind(column(rows, |row| row.deadline))
+            .bind(column(rows, |row| row.outcome.as_str()))
+            .bind(column(rows, |row| row.reason.as_deref()))
+            .bind(column(rows, |row| row.resolved_at))
+            .bind(column(rows, |row| row.position))
+            .execute(connection)
+            .await?;
         Ok(())
     }
 }

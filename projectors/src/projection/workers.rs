@@ -6,7 +6,7 @@ use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 use super::ProjectionInfo;
-use super::rows::{Row, Touch, column};
+use super::rows::{Known, Row, Touch, column};
 use crate::decoded::Decoded;
 use crate::shown::ShownStatus;
 
@@ -47,6 +47,25 @@ fn cause(by: WorkerClosedBy) -> String {
         WorkerClosedBy::LostTooLong => "lost too long".to_owned(),
     }
 }
+
+const INSERT: &str = "
+    INSERT INTO workers AS stored
+           (worker_id, surface, name, created_date, end_date, end_cause, status, status_as_of,
+            status_class, status_info_id, status_event_id, closed_event_id, position)
+    SELECT * FROM unnest($1::int[], $2::text[], $3::text[], $4::timestamptz[],
+            $5::timestamptz[], $6::text[], $7::text[], $8::timestamptz[], $9::text[],
+            $10::int[], $11::uuid[], $12::uuid[], $13::bigint[])";
+
+const REPLACE: &str = "
+    ON CONFLICT (worker_id) DO UPDATE
+       SET surface = excluded.surface, name = excluded.name,
+           created_date = excluded.created_date, end_date = excluded.end_date,
+           end_cause = excluded.end_cause, status = excluded.status,
+           status_as_of = excluded.status_as_of, status_class = excluded.status_class,
+           status_info_id = excluded.status_info_id,
+           status_event_id = excluded.status_event_id,
+           closed_event_id = excluded.closed_event_id, position = excluded.position
+     WHERE stored.position < excluded.position";
 
 impl Row for WorkerRow {
     type Key = i32;
@@ -141,39 +160,27 @@ impl Row for WorkerRow {
         .await
     }
 
-    async fn write(connection: &mut PgConnection, rows: &[&Self]) -> sqlx::Result<()> {
-        sqlx::query(
-            "INSERT INTO workers AS stored
-                    (worker_id, surface, name, created_date, end_date, end_cause, status, status_as_of,
-                     status_class, status_info_id, status_event_id, closed_event_id, position)
-             SELECT * FROM unnest($1::int[], $2::text[], $3::text[], $4::timestamptz[],
-                     $5::timestamptz[], $6::text[], $7::text[], $8::timestamptz[], $9::text[],
-                     $10::int[], $11::uuid[], $12::uuid[], $13::bigint[])
-             ON CONFLICT (worker_id) DO UPDATE
-                SET surface = excluded.surface, name = excluded.name,
-                    created_date = excluded.created_date, end_date = excluded.end_date,
-                    end_cause = excluded.end_cause, status = excluded.status,
-                    status_as_of = excluded.status_as_of, status_class = excluded.status_class,
-                    status_info_id = excluded.status_info_id,
-                    status_event_id = excluded.status_event_id,
-                    closed_event_id = excluded.closed_event_id, position = excluded.position
-              WHERE stored.position < excluded.position",
-        )
-        .bind(column(rows, |row| row.worker_id))
-        .bind(column(rows, |row| row.surface.as_str()))
-        .bind(column(rows, |row| row.name.as_deref()))
-        .bind(column(rows, |row| row.created_date))
-        .bind(column(rows, |row| row.end_date))
-        .bind(column(rows, |row| row.end_cause.as_deref()))
-        .bind(column(rows, |row| row.status.as_deref()))
-        .bind(column(rows, |row| row.status_as_of))
-        .bind(column(rows, |row| row.status_class.as_deref()))
-        .bind(column(rows, |row| row.status_info_id))
-        .bind(column(rows, |row| row.status_event_id))
-        .bind(column(rows, |row| row.closed_event_id))
-        .bind(column(rows, |row| row.position))
-        .execute(connection)
-        .await?;
+    async fn write(
+        connection: &mut PgConnection,
+        rows: &[&Self],
+        known: Known,
+    ) -> sqlx::Result<()> {
+        sqlx::query(&known.statement(INSERT, REPLACE))
+            .bind(column(rows, |row| row.worker_id))
+            .bind(column(rows, |row| row.surface.as_str()))
+            .bind(column(rows, |row| row.name.as_deref()))
+            .bind(column(rows, |row| row.created_date))
+            .bind(column(rows, |row| row.end_date))
+            .bind(column(rows, |row| row.end_cause.as_deref()))
+            .bind(column(rows, |row| row.status.as_deref()))
+            .bind(column(rows, |row| row.status_as_of))
+            .bind(column(rows, |row| row.status_class.as_deref()))
+            .bind(column(rows, |row| row.status_info_id))
+            .bind(column(rows, |row| row.status_event_id))
+            .bind(column(rows, |row| row.closed_event_id))
+            .bind(column(rows, |row| row.position))
+            .execute(connection)
+            .await?;
         Ok(())
     }
 }

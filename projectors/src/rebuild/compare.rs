@@ -5,7 +5,7 @@ use std::time::Duration;
 use event_store::Position;
 use sqlx::{Connection, PgConnection, PgPool};
 
-use super::{RebuildError, fill, require_name, schema};
+use super::{RebuildError, fill, patient, require_name, schema};
 use crate::projection::lock_checkpoints;
 
 /// How often the checkpoints are tried for while a live batch holds them.
@@ -41,7 +41,7 @@ impl TableComparison {
 /// See [`RebuildError`].
 pub async fn compare(pool: &PgPool, schema: &str) -> Result<Vec<TableComparison>, RebuildError> {
     require_name(schema)?;
-    let mut connection = pool.acquire().await?;
+    let mut connection = patient(pool, schema).await?;
     let mut transaction = connection.begin().await?;
     let position = hold(&mut transaction).await?;
     fill::fill(pool, schema, position).await?;

@@ -5,17 +5,19 @@ use sqlx::{Connection, PgConnection, PgPool};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::schema;
+use super::{patient, schema};
 use crate::decoded::{Decoded, decode_all};
-use crate::projection::{Projection, all, connect, feed};
+use crate::projection::{Known, Projection, all, feed};
 use crate::subscription::SubscriptionError;
 
 /// Events per read.
 const CHUNK: i64 = 10_000;
-/// Chunks that may wait for the fold.
-const AHEAD: usize = 2;
-/// Rows held in memory before they are written and forgotten; some hundred bytes each.
-const MOST_ROWS: usize = 200_000;
+/// Chunks that may wait for the fold, so that reading goes on while rows are written.
+const AHEAD: usize = 4;
+/// Changed rows that are worth a write.
+const MOST_UNWRITTEN: usize = 20_000;
+/// Rows kept in memory, in case that later events change them; some hundred bytes each.
+const MOST_HELD: usize = 300_000;
 
 type Chunk = Result<Vec<Decoded>, SubscriptionError>;
 
@@ -25,15 +27,16 @@ pub(super) async fn fill(
     schema: &str,
     until: Position,
 ) -> Result<i64, SubscriptionError> {
-    let mut connection = connect(pool, schema).await?;
+    let mut connection = patient(pool, schema).await?;
     let from = Position(schema::position(&mut connection).await?);
     let (ready, mut chunks) = mpsc::channel(AHEAD);
     // Dropped with this function, whatever becomes of it.
     let mut reader = JoinSet::new();
-    let log = connect(pool, schema).await?;
+    let log = patient(pool, schema).await?;
     reader.spawn(read(log, from, until, ready));
 
-    let mut projections = all();
+    // Rows and position are committed together, so an entity born after it is new to the schema.
+    let mut projections = all(Known::Never);
     let mut done = from;
     while let Some(chunk) = chunks.recv().await {
         let events = chunk?;
@@ -41,8 +44,15 @@ pub(super) async fn fill(
             feed(projection.as_mut(), &events, done, &mut connection).await?;
         }
         done = events.last().map_or(done, Decoded::position);
-        if projections.iter().map(|projection| projection.unwritten()).sum::<usize>() > MOST_ROWS {
+        let count = |of: fn(&dyn Projection) -> usize| -> usize {
+            projections.iter().map(|projection| of(projection.as_ref())).sum()
+        };
+        let is_too_much = count(|projection| projection.held()) > MOST_HELD;
+        if is_too_much || count(|projection| projection.unwritten()) > MOST_UNWRITTEN {
             write(&mut projections, done, &mut connection).await?;
+        }
+        if is_too_much {
+            projections.iter_mut().for_each(|projection| projection.forget());
         }
     }
     write(&mut projections, done, &mut connection).await?;
@@ -57,7 +67,6 @@ async fn write(
     let mut transaction = connection.begin().await?;
     for projection in projections {
         projection.write(&mut transaction).await?;
-        projection.forget();
     }
     schema::advance(&mut transaction, done.0).await?;
     Ok(transaction.commit().await?)

@@ -11,7 +11,7 @@ mod schema;
 use std::time::{Duration, Instant};
 
 use event_store::Position;
-use sqlx::PgPool;
+use sqlx::{Executor, PgConnection, PgPool};
 
 use crate::projection::connect;
 use crate::subscription::SubscriptionError;
@@ -67,7 +67,7 @@ impl Rebuilt {
 pub async fn rebuild(pool: &PgPool, schema: &str) -> Result<Rebuilt, RebuildError> {
     require_name(schema)?;
     let started = Instant::now();
-    let mut connection = connect(pool, schema).await?;
+    let mut connection = patient(pool, schema).await?;
     schema::create(&mut connection, schema).await?;
     let head = event_store::head(&mut connection).await?;
     let events = fill::fill(pool, schema, head).await?;
@@ -83,6 +83,13 @@ pub async fn rebuild(pool: &PgPool, schema: &str) -> Result<Rebuilt, RebuildErro
 pub async fn drop_rebuilt(pool: &PgPool, schema: &str) -> Result<(), RebuildError> {
     require_name(schema)?;
     Ok(schema::remove(&mut *pool.acquire().await?, schema).await?)
+}
+
+/// A connection on which a statement may take as long as it takes.
+async fn patient(pool: &PgPool, schema: &str) -> sqlx::Result<PgConnection> {
+    let mut connection = connect(pool, schema).await?;
+    connection.execute("SET statement_timeout = 0").await?;
+    Ok(connection)
 }
 
 fn require_name(schema: &str) -> Result<(), RebuildError> {

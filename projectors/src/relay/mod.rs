@@ -7,15 +7,16 @@
 mod messages;
 mod queues;
 
+use ::metrics::gauge;
 use event_store::Log;
 use messaging::{Broker, Outgoing, Published, Publisher, Topology};
-use metrics::gauge;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use self::messages::{Message, messages};
 use self::queues::CommandQueues;
-use crate::decoded::decode_all;
+use crate::decoded::{Decoded, decode_all};
+use crate::metrics::RELAY_CHECKPOINT;
 use crate::status::PieceStatus;
 use crate::subscription::{Step, Subscription, SubscriptionError, follow};
 
@@ -78,7 +79,7 @@ impl Subscription for Runner {
         let recorded = event_store::read_after(&mut transaction, done, BATCH).await?;
         let is_full = i64::try_from(recorded.len()).is_ok_and(|read| read == BATCH);
         let (events, undecodable) = decode_all(recorded);
-        let Some(last) = events.last().map(|event| event.position()) else {
+        let Some(last) = events.last().map(Decoded::position) else {
             transaction.rollback().await?;
             return undecodable.map_or(Ok(Step::Idle(done)), |undecodable| Err(undecodable.into()));
         };
@@ -89,7 +90,7 @@ impl Subscription for Runner {
         self.publish(batch).await?;
         event_store::advance(&mut transaction, CHECKPOINT, last).await?;
         transaction.commit().await?;
-        gauge!("manman_relay_checkpoint").set(last.0 as f64);
+        gauge!(RELAY_CHECKPOINT).set(last.0 as f64);
         self.queues.remove_abandoned(&events, &mut self.publisher).await;
         let has_more = is_full || undecodable.is_some();
         Ok(if has_more { Step::WorkedWithMore(last) } else { Step::Worked(last) })

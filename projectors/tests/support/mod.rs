@@ -1,6 +1,11 @@
 //! A system of one's own: a throw-away database, a log on it, and the pieces under test.
 
-#![allow(dead_code, clippy::allow_attributes, reason = "each test program uses a part")]
+#![allow(
+    dead_code,
+    clippy::allow_attributes,
+    clippy::unwrap_used,
+    reason = "each test program uses a part, and fails by panicking"
+)]
 
 pub mod broker;
 pub mod commands;
@@ -82,8 +87,7 @@ pub async fn with_system<F: Future<Output = ()>>(test: impl FnOnce(System) -> F)
         .unwrap();
     event_store::MIGRATOR.run(&pool).await.unwrap();
     let store = EventStore::start(pool.clone(), LogOptions::default());
-    let system =
-        System { pool: pool.clone(), store, name: name.clone(), admin: admin.clone() };
+    let system = System { pool: pool.clone(), store, name: name.clone(), admin: admin.clone() };
     let outcome = AssertUnwindSafe(test(system)).catch_unwind().await;
 
     pool.close().now_or_never();

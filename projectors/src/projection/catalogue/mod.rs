@@ -233,6 +233,10 @@ impl Projection for Catalogue {
         std::future::ready(Ok(())).boxed()
     }
 
+    fn held(&self) -> usize {
+        self.unwritten()
+    }
+
     fn unwritten(&self) -> usize {
         self.game_servers.len()
             + self.commands.len()

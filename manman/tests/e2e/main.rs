@@ -1,0 +1,23 @@
+//! The executable as others meet it: processes, HTTP, AMQP, a database and a broker that fail.
+//!
+//! ```text
+//! support/         throw-away servers, processes, and the programs of others: a v1 worker, a subscriber
+//! worker_life/     a v1 worker from its registration to its goodbye, the takeover by another between
+//! broker_killed    commands while the broker is dead
+//! database_away    everything while the database is
+//! bad_messages     what is no status report, and what is one twice
+//! up               all roles in one process, as on a laptop
+//! shutdown         SIGTERM
+//! migrations       as an operator sees them
+//! settings         malformed ones
+//! ```
+
+mod bad_messages;
+mod broker_killed;
+mod database_away;
+mod migrations;
+mod settings;
+mod shutdown;
+mod support;
+mod up;
+mod worker_life;

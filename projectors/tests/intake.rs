@@ -9,9 +9,9 @@ use event_store::EventStore;
 use messaging::contract::{EntityType, StatusType};
 use messaging::{DeadLetter, DeadLetters};
 use projectors::{Intake, PieceStatus};
-use support::broker::{Namespace, broker, report};
+use support::broker::{Namespace, broker, report, with_broker};
 use support::commands::at;
-use support::{Running, System, eventually, with_system};
+use support::{Running, System, eventually};
 
 const WORKER: EntityType = EntityType::Worker;
 const INSTANCE: EntityType = EntityType::GameServerInstance;
@@ -57,8 +57,7 @@ async fn reported(system: &System, entity: EntityType, id: i32, expected: &[&str
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_report_becomes_an_event_whose_actor_is_the_reporter() {
-    with_system(|system| async move {
-        let namespace = Namespace::new();
+    with_broker(|system, namespace| async move {
         system.register(6, at(0)).await;
         system.create_instance(12, 6, at(0)).await;
         let (_intake, _) = run_intake(&system.store, &namespace);
@@ -85,8 +84,7 @@ async fn a_report_becomes_an_event_whose_actor_is_the_reporter() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reports_of_one_entity_are_recorded_in_the_order_they_came() {
-    with_system(|system| async move {
-        let namespace = Namespace::new();
+    with_broker(|system, namespace| async move {
         for worker in 1..=5 {
             system.register(worker, at(0)).await;
         }
@@ -111,8 +109,7 @@ async fn reports_of_one_entity_are_recorded_in_the_order_they_came() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_comes_twice_is_one_event() {
-    with_system(|system| async move {
-        let namespace = Namespace::new();
+    with_broker(|system, namespace| async move {
         system.register(6, at(0)).await;
         let (_intake, _) = run_intake(&system.store, &namespace);
         let body = report(WORKER, 6, StatusType::Running, at(1));
@@ -132,8 +129,7 @@ async fn a_message_that_comes_twice_is_one_event() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_report_of_a_closed_worker_is_recorded_too() {
-    with_system(|system| async move {
-        let namespace = Namespace::new();
+    with_broker(|system, namespace| async move {
         system.register(6, at(0)).await;
         system.worker_reports(6, Status::Running, at(1)).await;
         system.close_worker(6, domain::worker::WorkerClosedBy::Shutdown, at(2)).await;
@@ -147,8 +143,7 @@ async fn a_report_of_a_closed_worker_is_recorded_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_can_never_be_recorded_becomes_a_dead_letter_with_its_reason() {
-    with_system(|system| async move {
-        let namespace = Namespace::new();
+    with_broker(|system, namespace| async move {
         system.register(6, at(0)).await;
         let (_intake, _) = run_intake(&system.store, &namespace);
         let good = report(WORKER, 6, StatusType::Running, at(1));
@@ -186,8 +181,7 @@ async fn what_can_never_be_recorded_becomes_a_dead_letter_with_its_reason() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_letter_is_recorded_when_it_is_redriven_after_its_cause_is_gone() {
-    with_system(|system| async move {
-        let namespace = Namespace::new();
+    with_broker(|system, namespace| async move {
         let (_intake, _) = run_intake(&system.store, &namespace);
         let body = report(WORKER, 6, StatusType::Running, at(1));
         namespace.publish("worker.6.status", &body, "").await;
@@ -202,8 +196,7 @@ async fn a_dead_letter_is_recorded_when_it_is_redriven_after_its_cause_is_gone()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reports_wait_while_the_database_is_away() {
-    with_system(|system| async move {
-        let namespace = Namespace::new();
+    with_broker(|system, namespace| async move {
         system.register(6, at(0)).await;
         let (_intake, status) = run_intake(&system.store, &namespace);
         eventually("it works", async || status.check().is_ok()).await;
@@ -228,8 +221,7 @@ async fn reports_wait_while_the_database_is_away() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_of_several_intakes_works_and_another_takes_over() {
-    with_system(|system| async move {
-        let namespace = Namespace::new();
+    with_broker(|system, namespace| async move {
         system.register(6, at(0)).await;
         let (first, _) = run_intake(&system.store, &namespace);
         let (_second, _) = run_intake(&system.store, &namespace);

@@ -11,9 +11,9 @@ use messaging::Broker;
 use messaging::contract::EntityType;
 use projectors::{PieceStatus, Relay};
 use serde_json::{Value, json};
-use support::broker::{Listener, Namespace, Proxy, broker};
+use support::broker::{Listener, Namespace, Proxy, broker, with_broker};
 use support::commands::at;
-use support::{Running, System, eventually, with_system};
+use support::{Running, System, eventually};
 
 fn start(config: i32) -> Request {
     Request::Start { game_server_config_id: GameServerConfigId(config) }
@@ -47,8 +47,7 @@ async fn commands(namespace: &Namespace, worker: i32) -> Listener {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_event_is_published_in_log_order_with_all_that_is_stored() {
-    with_system(|system| async move {
-        let namespace = Namespace::new();
+    with_broker(|system, namespace| async move {
         let mut events = events(&namespace).await;
         system.live_through_everything().await;
         let (_relay, _) = run_relay(&system, &namespace, broker("relay"));
@@ -82,8 +81,7 @@ async fn every_event_is_published_in_log_order_with_all_that_is_stored() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_becomes_the_v1_command_of_its_worker() {
-    with_system(|system| async move {
-        let namespace = Namespace::new();
+    with_broker(|system, namespace| async move {
         let mut worker = commands(&namespace, 6).await;
         system.register(6, at(0)).await;
         let config = GameServerConfigId(1);
@@ -111,8 +109,7 @@ async fn a_request_becomes_the_v1_command_of_its_worker() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_waits_for_a_worker_that_has_not_declared_its_queue_yet() {
-    with_system(|system| async move {
-        let namespace = Namespace::new();
+    with_broker(|system, namespace| async move {
         system.register(6, at(0)).await;
         system.request(6, start(1), at(1)).await;
         let (_relay, _) = run_relay(&system, &namespace, broker("relay"));
@@ -125,8 +122,7 @@ async fn a_command_waits_for_a_worker_that_has_not_declared_its_queue_yet() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_waits_in_a_new_queue_when_the_old_one_went_with_its_consumer() {
-    with_system(|system| async move {
-        let namespace = Namespace::new();
+    with_broker(|system, namespace| async move {
         system.register(6, at(0)).await;
         let (_relay, _) = run_relay(&system, &namespace, broker("relay"));
         let mut worker = commands(&namespace, 6).await;
@@ -147,8 +143,7 @@ async fn a_command_waits_in_a_new_queue_when_the_old_one_went_with_its_consumer(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn subscribers_get_every_status_that_became_current_and_no_other() {
-    with_system(|system| async move {
-        let namespace = Namespace::new();
+    with_broker(|system, namespace| async move {
         let mut statuses = statuses(&namespace, "worker.*.status").await;
         system.register(6, at(0)).await;
         system.worker_reports(6, StatusType::Running, at(20)).await;
@@ -190,8 +185,7 @@ async fn subscribers_get_every_status_that_became_current_and_no_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_status_of_an_instance_names_the_instance() {
-    with_system(|system| async move {
-        let namespace = Namespace::new();
+    with_broker(|system, namespace| async move {
         let mut statuses = statuses(&namespace, "game_server_instance.*.status").await;
         system.register(6, at(0)).await;
         system.create_instance(12, 6, at(1)).await;
@@ -217,8 +211,7 @@ async fn the_status_of_an_instance_names_the_instance() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_while_the_broker_is_away_and_commands_keep_their_order() {
-    with_system(|system| async move {
-        let namespace = Namespace::new();
+    with_broker(|system, namespace| async move {
         let proxy = Proxy::cut().await;
         let (_relay, status) = run_relay(&system, &namespace, proxy.broker("relay"));
         for worker in 1..=3 {
@@ -249,8 +242,7 @@ async fn nothing_is_lost_while_the_broker_is_away_and_commands_keep_their_order(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_cut_again_and_again_delays_commands_and_loses_none() {
-    with_system(|system| async move {
-        let namespace = Namespace::new();
+    with_broker(|system, namespace| async move {
         let proxy = Proxy::cut().await;
         proxy.set_open(true);
         system.register(6, at(0)).await;
@@ -276,8 +268,7 @@ async fn a_connection_cut_again_and_again_delays_commands_and_loses_none() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_queue_of_a_worker_that_ended_is_removed_with_what_nobody_will_take() {
-    with_system(|system| async move {
-        let namespace = Namespace::new();
+    with_broker(|system, namespace| async move {
         let (_relay, _) = run_relay(&system, &namespace, broker("relay"));
         for (worker, by) in [
             (1, WorkerClosedBy::LostTooLong),
@@ -304,8 +295,7 @@ async fn the_queue_of_a_worker_that_ended_is_removed_with_what_nobody_will_take(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_of_several_relays_works_and_another_takes_over() {
-    with_system(|system| async move {
-        let namespace = Namespace::new();
+    with_broker(|system, namespace| async move {
         let mut events = events(&namespace).await;
         let (first, _) = run_relay(&system, &namespace, broker("relay-1"));
         let (_second, _) = run_relay(&system, &namespace, broker("relay-2"));

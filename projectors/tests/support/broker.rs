@@ -2,7 +2,11 @@
 
 use std::env;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 
+use futures::FutureExt;
+use lapin::options::{ExchangeDeleteOptions, QueueDeleteOptions};
+use lapin::{Connection, ConnectionProperties};
 use messaging::contract::{EntityType, InternalStatusInfo, StatusType};
 use messaging::{
     Broker, BrokerConfig, Consumer, ConsumerConfig, Delivery, Outgoing, Published, Publisher,
@@ -14,7 +18,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{eventually, soon};
+use super::{System, eventually, soon, with_system};
 
 /// Names of one's own on the broker.
 pub struct Namespace {
@@ -37,12 +41,41 @@ pub fn broker(name: &str) -> Broker {
     Broker::new(name, config())
 }
 
-impl Namespace {
-    pub fn new() -> Self {
-        let prefix = format!("test-{}.", Uuid::now_v7().simple());
-        Self { topology: Topology::in_namespace(prefix.clone()), prefix }
+/// Runs a test on a system and names of its own on the broker, and removes both whatever it comes to.
+pub async fn with_broker<F: Future<Output = ()>>(test: impl FnOnce(System, Namespace) -> F) {
+    let prefix = format!("test-{}.", Uuid::now_v7().simple());
+    let topology = Topology::in_namespace(prefix.clone());
+    let namespace = Namespace { topology: topology.clone(), prefix };
+    let test = with_system(|system| test(system, namespace));
+    let outcome = AssertUnwindSafe(test).catch_unwind().await;
+    remove(&topology).await;
+    if let Err(panic) = outcome {
+        std::panic::resume_unwind(panic);
     }
+}
 
+async fn remove(topology: &Topology) {
+    let url = env::var("MANMAN_TEST_AMQP_URL").unwrap();
+    let connection = Connection::connect(&url, ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    for exchange in [
+        topology.internal_exchange(),
+        topology.external_exchange(),
+        topology.events_exchange(),
+        topology.dead_letter_exchange(),
+    ] {
+        let deleted = channel.exchange_delete(exchange.into(), ExchangeDeleteOptions::default());
+        deleted.await.unwrap();
+    }
+    let commands = (1..=9).map(|worker| topology.command_queue(EntityType::Worker, worker));
+    let queues = [topology.internal_status_queue(), topology.dead_letter_queue()];
+    for queue in commands.chain(queues) {
+        let deleted = channel.queue_delete(queue.name.into(), QueueDeleteOptions::default());
+        deleted.await.unwrap();
+    }
+}
+
+impl Namespace {
     /// A queue of one's own on an exchange.
     pub fn queue(&self, name: &str, exchange: String, key: &str) -> QueueSpec {
         QueueSpec {

@@ -3,14 +3,16 @@
 //! statement may be on its way while the first waits for the disk; the head's row lock orders them.
 
 use std::collections::{HashSet, VecDeque};
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::{Claim, ClaimChange};
 use metrics::{counter, gauge, histogram};
 use serde_json::value::RawValue;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::timeout;
 use tracing::warn;
 use uuid::Uuid;
 
@@ -61,6 +63,7 @@ impl AppendError {
 /// A commit and whoever waits for it.
 pub(crate) struct Waiting {
     pub(crate) commit: Commit,
+    pub(crate) since: Instant,
     pub(crate) done: oneshot::Sender<Result<Appended, AppendError>>,
 }
 
@@ -93,6 +96,7 @@ impl Appender {
                 }
             }
             queue.extend(arrived.drain(..));
+            refuse_overdue(&mut queue, appender.options.queue_deadline);
             let batch = take_batch(&mut queue);
             let appender = Arc::clone(&appender);
             tokio::spawn(async move {
@@ -154,11 +158,12 @@ impl Appender {
     /// Writes a batch, and when the connection is lost on the way writes it again: an event of ours
     /// found in its place proves that the lost statement was committed.
     async fn write_until_known(&self, commits: &[&Commit]) -> Result<Outcomes, AppendError> {
-        let mut interrupted: Option<(Instant, String)> = None;
+        let began = Instant::now();
+        let mut interrupted: Option<String> = None;
         let mut pause = Duration::from_millis(5);
         loop {
             let error = match self.pool.acquire().await {
-                Ok(mut connection) => match batch::write(&mut connection, commits).await {
+                Ok(mut connection) => match self.write_once(&mut connection, commits).await {
                     Ok(outcomes) if interrupted.is_some() => {
                         return Ok(recognise(commits, outcomes));
                     }
@@ -167,7 +172,7 @@ impl Appender {
                         return Err(AppendError::Refused(Arc::new(error)));
                     }
                     Err(error) => {
-                        interrupted.get_or_insert_with(|| (Instant::now(), error.to_string()));
+                        interrupted.get_or_insert_with(|| error.to_string());
                         // The statement may still run on a connection we do not hear from.
                         drop(connection.detach());
                         error
@@ -175,16 +180,27 @@ impl Appender {
                 },
                 Err(error) => error,
             };
-            let Some((since, first_error)) = &interrupted else {
+            let Some(first_error) = &interrupted else {
                 return Err(AppendError::unavailable(&error));
             };
-            if since.elapsed() > self.options.outcome_deadline {
+            if began.elapsed() > self.options.outcome_deadline {
                 return Err(AppendError::OutcomeUnknown(first_error.clone()));
             }
             warn!(%error, "append interrupted; finding out whether it was written");
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(1));
         }
+    }
+
+    /// A connection can fall silent without ending, and then holds up everything behind this batch.
+    async fn write_once(
+        &self,
+        connection: &mut PgConnection,
+        commits: &[&Commit],
+    ) -> sqlx::Result<Outcomes> {
+        let silent = |_| sqlx::Error::Io(io::ErrorKind::TimedOut.into());
+        let written = timeout(self.options.statement_deadline, batch::write(connection, commits));
+        written.await.map_err(silent)?
     }
 }
 
@@ -232,6 +248,16 @@ fn is_refusal(error: &sqlx::Error) -> bool {
         }
         sqlx::Error::Encode(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => true,
         _ => false,
+    }
+}
+
+/// Nothing of these was written, and whoever sent them has waited long enough.
+fn refuse_overdue(queue: &mut VecDeque<Waiting>, deadline: Duration) {
+    // The oldest are in front.
+    let overdue = queue.iter().take_while(|waiting| waiting.since.elapsed() > deadline).count();
+    for waiting in queue.drain(..overdue) {
+        let reason = "the log did not get to it in time".to_owned();
+        let _ = waiting.done.send(Err(AppendError::Unavailable(reason)));
     }
 }
 

@@ -1,12 +1,14 @@
 //! Aggregates kept in memory, so that a hot command needs no read.
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
 
 use cqrs_es::Aggregate;
 use quick_cache::sync::Cache;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::log::Cached;
+use crate::{AppendError, ExecuteError};
 
 /// An aggregate as of a version.
 #[derive(Debug)]
@@ -26,8 +28,29 @@ impl<A> Clone for Loaded<A> {
 /// One cached aggregate. The gate lets one command at a time decide on it in this process, so that
 /// concurrent commands queue instead of losing races; the state is readable meanwhile.
 pub(crate) struct Entry<A> {
-    gate: Mutex<()>,
+    gate: Mutex<Option<Away>>,
     slot: RwLock<Slot<A>>,
+}
+
+/// The database was found to be away.
+struct Away {
+    found_at: Instant,
+    cause: String,
+}
+
+/// The right to decide on an aggregate.
+pub(crate) struct Gate<'a>(MutexGuard<'a, Option<Away>>);
+
+impl Gate<'_> {
+    /// Leaves word for those who wait behind.
+    pub(crate) fn learn<T, E: std::error::Error>(&mut self, outcome: &Result<T, ExecuteError<E>>) {
+        if let Err(ExecuteError::Append(
+            AppendError::Unavailable(cause) | AppendError::OutcomeUnknown(cause),
+        )) = outcome
+        {
+            *self.0 = Some(Away { found_at: Instant::now(), cause: cause.clone() });
+        }
+    }
 }
 
 struct Slot<A> {
@@ -38,12 +61,23 @@ struct Slot<A> {
 
 impl<A> Entry<A> {
     /// Waits for this process's other commands on the aggregate.
-    pub(crate) async fn gate(&self) -> MutexGuard<'_, ()> {
-        self.gate.lock().await
+    ///
+    /// # Errors
+    /// When one of them found the database away meanwhile. To try each of them would let the last one
+    /// wait for a connection as many times as there are others before it.
+    pub(crate) async fn gate(&self) -> Result<Gate<'_>, AppendError> {
+        let arrived = Instant::now();
+        let gate = self.gate.lock().await;
+        match gate.as_ref() {
+            Some(away) if away.found_at >= arrived => {
+                Err(AppendError::Unavailable(away.cause.clone()))
+            }
+            _ => Ok(Gate(gate)),
+        }
     }
 
     fn new() -> Self {
-        Self { gate: Mutex::new(()), slot: RwLock::new(Slot { loaded: None, reached: 0 }) }
+        Self { gate: Mutex::new(None), slot: RwLock::new(Slot { loaded: None, reached: 0 }) }
     }
 
     pub(crate) fn get(&self) -> Option<Loaded<A>> {

@@ -1,7 +1,7 @@
 //! The handle to the log: append, head, wake-ups, and the tail that keeps caches true.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::PgPool;
 use tokio::sync::{mpsc, oneshot};
@@ -23,7 +23,12 @@ pub struct LogOptions {
     pub in_flight: usize,
     /// The most commits waiting for the appender before senders wait too.
     pub max_waiting: usize,
-    /// How long to find out whether an interrupted append was written.
+    /// How long a commit may wait for those before it. Then it is refused: the database is away, or
+    /// takes less than what is asked of it.
+    pub queue_deadline: Duration,
+    /// How long an append statement may take before its connection counts as lost.
+    pub statement_deadline: Duration,
+    /// When to stop finding out whether an interrupted append was written, counted from its begin.
     pub outcome_deadline: Duration,
     /// How often the head is looked at when no notification comes.
     pub poll_interval: Duration,
@@ -39,7 +44,11 @@ impl Default for LogOptions {
             max_batch: 256,
             in_flight: std::env::var("IN_FLIGHT").ok().and_then(|v| v.parse().ok()).unwrap_or(1),
             max_waiting: 4096,
-            outcome_deadline: Duration::from_secs(10),
+            // Together with what a pool waits for a connection (3 s) less than the 10 s after which
+            // v1's clients give up: they are to get an answer.
+            queue_deadline: Duration::from_secs(5),
+            statement_deadline: Duration::from_secs(5),
+            outcome_deadline: Duration::from_secs(6),
             poll_interval: Duration::from_millis(200),
             snapshot_every: 100,
             cached_aggregates: 50_000,
@@ -96,7 +105,10 @@ impl Log {
     /// See [`AppendError`]; only `OutcomeUnknown` leaves open whether it was written.
     pub async fn append(&self, commit: Commit) -> Result<Appended, AppendError> {
         let (done, outcome) = oneshot::channel();
-        self.appends.send(Waiting { commit, done }).await.map_err(|_| AppendError::Closed)?;
+        self.appends
+            .send(Waiting { commit, since: Instant::now(), done })
+            .await
+            .map_err(|_| AppendError::Closed)?;
         outcome.await.map_err(|_| AppendError::Closed)?
     }
 

@@ -68,8 +68,10 @@ where
         if let Some(loaded) = entry.get() {
             return Ok(loaded);
         }
-        let _gate = entry.gate().await;
-        self.loaded(id, &entry).await
+        let mut gate = entry.gate().await?;
+        let loaded = self.loaded(id, &entry).await;
+        gate.learn(&loaded);
+        loaded
     }
 
     /// Carries a command out on an aggregate: load, decide, append; a lost race is decided anew.
@@ -111,7 +113,20 @@ where
         command: A::Command,
         context: &CommandContext,
     ) -> Result<Executed<A>, ExecuteError<A::Error>> {
-        let _gate = entry.gate().await;
+        let mut gate = entry.gate().await?;
+        let executed = self.decide_and_append(entry, id, command, context).await;
+        gate.learn(&executed);
+        executed
+    }
+
+    /// Behind the gate.
+    async fn decide_and_append(
+        &self,
+        entry: &Entry<A>,
+        id: &str,
+        command: A::Command,
+        context: &CommandContext,
+    ) -> Result<Executed<A>, ExecuteError<A::Error>> {
         for _ in 0..ATTEMPTS {
             let before = self.loaded(id, entry).await?;
             let (after, events) = decide(&before, command.clone()).await?;

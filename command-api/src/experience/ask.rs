@@ -22,17 +22,27 @@ pub(super) struct Ack {
 }
 
 impl CommandApi {
-    /// Asks something of the current worker.
+    /// Asks something of the current worker, which was `worker_id` a moment ago.
     pub(super) async fn ask_current(
         &self,
-        worker_id: WorkerId,
+        mut worker_id: WorkerId,
         request: Request,
         caller: &Caller,
     ) -> Result<Written, V1Error> {
-        let message = format!("{} command sent to worker {worker_id}", name(&request));
-        let reply = Reply::of(&Ack { status: "success", message })?;
-        let asked = self.ask(worker_id, request, caller, &reply).await?;
-        reply.to(&asked.map_err(error::request)?)
+        loop {
+            let message = format!("{} command sent to worker {worker_id}", name(&request));
+            let reply = Reply::of(&Ack { status: "success", message })?;
+            let gone = match self.ask(worker_id, request.clone(), caller, &reply).await? {
+                Err(ExecuteError::Refused(gone @ WorkerRefusal::Gone { .. })) => gone,
+                asked => return reply.to(&asked.map_err(error::request)?),
+            };
+            // Closed since it was looked up: the request is for whoever took over, if somebody did.
+            let successor = self.current_worker().await?;
+            if successor == worker_id {
+                return Err(error::request(ExecuteError::Refused(gone)));
+            }
+            worker_id = successor;
+        }
     }
 
     /// Asks something of a worker. The outer error is ours, the inner one the worker's.

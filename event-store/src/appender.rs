@@ -3,22 +3,20 @@
 //! statement may be on its way while the first waits for the disk; the head's row lock orders them.
 
 use std::collections::{HashSet, VecDeque};
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::{Claim, ClaimChange};
 use metrics::{counter, gauge, histogram};
 use serde_json::value::RawValue;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgPool;
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::time::timeout;
 use tracing::warn;
 use uuid::Uuid;
 
 use crate::batch::{self, Outcomes};
 use crate::commit::{Appended, Commit, Rejection};
-use crate::log::Tail;
+use crate::log::{Tail, in_time};
 use crate::{LogOptions, Position};
 
 /// Why a commit was not appended.
@@ -163,21 +161,24 @@ impl Appender {
         let mut pause = Duration::from_millis(5);
         loop {
             let error = match self.pool.acquire().await {
-                Ok(mut connection) => match self.write_once(&mut connection, commits).await {
-                    Ok(outcomes) if interrupted.is_some() => {
-                        return Ok(recognise(commits, outcomes));
+                Ok(mut connection) => {
+                    let write = batch::write(&mut connection, commits);
+                    match in_time(self.options.statement_deadline, write).await {
+                        Ok(outcomes) if interrupted.is_some() => {
+                            return Ok(recognise(commits, outcomes));
+                        }
+                        Ok(outcomes) => return Ok(outcomes),
+                        Err(error) if is_refusal(&error) => {
+                            return Err(AppendError::Refused(Arc::new(error)));
+                        }
+                        Err(error) => {
+                            interrupted.get_or_insert_with(|| error.to_string());
+                            // The statement may still run on a connection we do not hear from.
+                            drop(connection.detach());
+                            error
+                        }
                     }
-                    Ok(outcomes) => return Ok(outcomes),
-                    Err(error) if is_refusal(&error) => {
-                        return Err(AppendError::Refused(Arc::new(error)));
-                    }
-                    Err(error) => {
-                        interrupted.get_or_insert_with(|| error.to_string());
-                        // The statement may still run on a connection we do not hear from.
-                        drop(connection.detach());
-                        error
-                    }
-                },
+                }
                 Err(error) => error,
             };
             let Some(first_error) = &interrupted else {
@@ -190,17 +191,6 @@ impl Appender {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(1));
         }
-    }
-
-    /// A connection can fall silent without ending, and then holds up everything behind this batch.
-    async fn write_once(
-        &self,
-        connection: &mut PgConnection,
-        commits: &[&Commit],
-    ) -> sqlx::Result<Outcomes> {
-        let silent = |_| sqlx::Error::Io(io::ErrorKind::TimedOut.into());
-        let written = timeout(self.options.statement_deadline, batch::write(connection, commits));
-        written.await.map_err(silent)?
     }
 }
 

@@ -1,13 +1,18 @@
 //! Integer ids from sequences. Concurrent requests share one round trip; nothing is held back, so an
 //! idle system hands out consecutive ids.
 
+use std::time::Duration;
+
 use sqlx::PgPool;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::AppendError;
+use crate::log::in_time;
 
 /// The most ids fetched in one round trip.
 const MOST: usize = 256;
+/// How long a round trip may take before its connection counts as lost.
+const ROUND_TRIP: Duration = Duration::from_secs(5);
 
 /// The sequences ids come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +64,7 @@ impl IdAllocator {
         tokio::spawn(async move {
             let mut batch: Vec<oneshot::Sender<_>> = Vec::with_capacity(MOST);
             while requests.recv_many(&mut batch, MOST).await > 0 {
-                match fetch(&pool, sequence, batch.len()).await {
+                match in_time(ROUND_TRIP, fetch(&pool, sequence, batch.len())).await {
                     Ok(ids) => {
                         for (request, id) in batch.drain(..).zip(ids) {
                             // Whoever gave up waiting leaves a gap, as a failed insert would.

@@ -1,10 +1,12 @@
 //! The handle to the log: append, head, wake-ups, and the tail that keeps caches true.
 
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use sqlx::PgPool;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 use tracing::debug;
 
 use crate::appender::{Appender, Waiting};
@@ -19,14 +21,12 @@ use crate::{AppendError, Position, Wakeups};
 pub struct LogOptions {
     /// The most commits in one append statement.
     pub max_batch: usize,
-    /// The most append statements on their way at a time.
-    pub in_flight: usize,
     /// The most commits waiting for the appender before senders wait too.
     pub max_waiting: usize,
     /// How long a commit may wait for those before it. Then it is refused: the database is away, or
     /// takes less than what is asked of it.
     pub queue_deadline: Duration,
-    /// How long an append statement may take before its connection counts as lost.
+    /// How long a statement of a command may take before its connection counts as lost.
     pub statement_deadline: Duration,
     /// When to stop finding out whether an interrupted append was written, counted from its begin.
     pub outcome_deadline: Duration,
@@ -42,7 +42,6 @@ impl Default for LogOptions {
     fn default() -> Self {
         Self {
             max_batch: 256,
-            in_flight: std::env::var("IN_FLIGHT").ok().and_then(|v| v.parse().ok()).unwrap_or(1),
             max_waiting: 4096,
             // Together with what a pool waits for a connection (3 s) less than the 10 s after which
             // v1's clients give up: they are to get an answer.
@@ -131,12 +130,13 @@ impl Log {
     /// # Errors
     /// When the database does not answer.
     pub async fn answer_to(&self, command_id: Uuid) -> Result<Option<KeptAnswer>, sqlx::Error> {
-        let kept: Option<(String, String, i64)> = sqlx::query_as(
+        let kept = sqlx::query_as(
             "SELECT fingerprint, response::text, position FROM answered_commands WHERE command_id = $1",
         )
         .bind(command_id)
-        .fetch_optional(&self.pool)
-        .await?;
+        .fetch_optional(&self.pool);
+        let kept: Option<(String, String, i64)> =
+            in_time(self.options.statement_deadline, kept).await?;
         Ok(kept.map(|(fingerprint, response, position)| KeptAnswer {
             fingerprint,
             response,
@@ -147,6 +147,15 @@ impl Log {
     pub(crate) fn keep_true(&self, cache: Weak<dyn Cached>) {
         self.tail.keep_true(cache);
     }
+}
+
+/// Gives up on a connection that fell silent without an end: nothing else would, for a quarter of an hour.
+pub(crate) async fn in_time<T>(
+    deadline: Duration,
+    statement: impl Future<Output = sqlx::Result<T>>,
+) -> sqlx::Result<T> {
+    let silent = |_| sqlx::Error::Io(io::ErrorKind::TimedOut.into());
+    timeout(deadline, statement).await.map_err(silent)?
 }
 
 /// Follows the log so that cached aggregates learn of appends by other processes. Appends of this

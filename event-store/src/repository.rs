@@ -6,6 +6,7 @@ use cqrs_es::event_sink::EventSink;
 use cqrs_es::persist::PersistedEventStore;
 use cqrs_es::{Aggregate, AggregateError, DomainEvent, EventStore as _};
 use domain::Claims;
+use tokio::time::timeout;
 use tracing::debug;
 use uuid::Uuid;
 
@@ -166,7 +167,9 @@ where
         if let Some(loaded) = entry.get() {
             return Ok(loaded);
         }
-        let stored = self.stored.load_aggregate(id).await.map_err(load_error)?;
+        let read = timeout(self.log.options().statement_deadline, self.stored.load_aggregate(id));
+        let silent = |_| AppendError::Unavailable("the connection fell silent".to_owned());
+        let stored = read.await.map_err(silent)?.map_err(load_error)?;
         let loaded =
             Loaded { state: Arc::new(stored.aggregate), version: stored.current_sequence as i64 };
         entry.set(loaded.clone());

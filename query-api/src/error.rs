@@ -13,8 +13,8 @@ use crate::Position;
 /// When a client that was told 503 should ask again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// How long a statement may take that many requests wait for.
-const SHARED: Duration = Duration::from_secs(5);
+/// How long a read may wait for the database.
+const LONGEST: Duration = Duration::from_secs(5);
 
 /// Why a read has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -69,11 +69,11 @@ impl IntoResponse for QueryError {
     }
 }
 
-/// Gives up on a statement that many requests share. A connection that went silent would otherwise
-/// be waited for without end, and every later request with it.
+/// Gives up on a connection that went silent. It would otherwise be waited for without end, and by
+/// every later request where requests share a statement.
 pub(crate) async fn in_time<T>(query: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
     let silent = |_| sqlx::Error::Io(io::ErrorKind::TimedOut.into());
-    tokio::time::timeout(SHARED, query).await.map_err(silent)?
+    tokio::time::timeout(LONGEST, query).await.map_err(silent)?
 }
 
 /// Whether the same statement may succeed later, as it is.

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::{Freshness, Position};
 use crate::QueryError;
+use crate::error::in_time;
 use crate::request::min_position;
 
 /// In an answer: it contains everything up to this position, and maybe more.
@@ -56,7 +57,10 @@ async fn answer(position: Result<Position, QueryError>, request: Request, next: 
         Ok(position) => position,
         Err(error) => return error.into_response(),
     };
-    let mut response = next.run(request).await;
+    let mut response = match in_time(async { Ok(next.run(request).await) }).await {
+        Ok(response) => response,
+        Err(silent) => return QueryError::from(silent).into_response(),
+    };
     response.headers_mut().insert(POSITION_HEADER, HeaderValue::from(position.0));
     response
 }

@@ -6,6 +6,8 @@ use service::v1::time::{iso, iso_option};
 use sqlx::{FromRow, PgExecutor};
 use utoipa::ToSchema;
 
+use crate::error::in_time;
+
 /// An agent on a game host.
 #[derive(Clone, Debug, Serialize, FromRow, ToSchema)]
 pub struct Worker {
@@ -33,7 +35,7 @@ pub struct Worker {
 /// # Errors
 /// When the database cannot be asked.
 pub async fn current_worker(db: impl PgExecutor<'_>) -> sqlx::Result<Option<Worker>> {
-    sqlx::query_as(
+    let found = sqlx::query_as(
         "SELECT w.worker_id, w.created_date, w.end_date, h.last_heartbeat_at AS last_heartbeat
            FROM (SELECT worker_id, created_date, end_date
                    FROM read_models.workers
@@ -43,8 +45,8 @@ pub async fn current_worker(db: impl PgExecutor<'_>) -> sqlx::Result<Option<Work
                   LIMIT 1) w
            LEFT JOIN public.heartbeats h ON h.entity = 'worker' AND h.entity_id = w.worker_id",
     )
-    .fetch_optional(db)
-    .await
+    .fetch_optional(db);
+    in_time(found).await
 }
 
 /// The ids of the open workers that speak v1, except one: those that give way to it when it asks for
@@ -58,12 +60,12 @@ pub async fn other_open_v1_workers(
     db: impl PgExecutor<'_>,
     worker_id: i32,
 ) -> sqlx::Result<Vec<i32>> {
-    sqlx::query_scalar(
+    let found = sqlx::query_scalar(
         "SELECT worker_id FROM read_models.workers
           WHERE end_date IS NULL AND surface = 'v1' AND worker_id <> $1
           ORDER BY worker_id",
     )
     .bind(worker_id)
-    .fetch_all(db)
-    .await
+    .fetch_all(db);
+    in_time(found).await
 }

@@ -54,3 +54,17 @@ async fn a_statement_that_does_not_end_fails_the_reads_that_wait_for_it_and_no_l
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_read_of_its_own_does_not_wait_without_end_either() {
+    with_database(async |database| {
+        let router = worker_dal(&database.pool);
+        let mut locked = database.pool.begin().await.unwrap();
+        sqlx::query("LOCK TABLE read_models.game_servers").execute(&mut *locked).await.unwrap();
+        let answer = get(&router, "/server/1").await;
+        assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, "1"));
+        locked.rollback().await.unwrap();
+        assert_eq!(get(&router, "/server/1").await.status, 404);
+    })
+    .await;
+}

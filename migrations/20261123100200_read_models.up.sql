@@ -19,6 +19,9 @@ CREATE TABLE read_models.workers (
 ) WITH (fillfactor = 80);
 CREATE INDEX workers_open ON read_models.workers (created_date DESC, worker_id DESC) WHERE end_date IS NULL;
 
+CREATE INDEX workers_unconcluded ON read_models.workers (end_date)
+    WHERE end_date IS NOT NULL AND status IN ('CREATED', 'INITIALIZING', 'RUNNING', 'LOST');
+
 CREATE TABLE read_models.game_server_instances (
     game_server_instance_id int         PRIMARY KEY,
     game_server_config_id   int         NOT NULL,
@@ -34,9 +37,14 @@ CREATE TABLE read_models.game_server_instances (
     status_event_id         uuid,
     lost_by                 text,
     has_crashed             boolean     NOT NULL,
+    created_position        bigint      NOT NULL,
     position                bigint      NOT NULL
 ) WITH (fillfactor = 80);
 CREATE INDEX game_server_instances_open ON read_models.game_server_instances (worker_id) WHERE end_date IS NULL;
+CREATE INDEX game_server_instances_lost ON read_models.game_server_instances (worker_id)
+    WHERE end_date IS NULL AND status = 'LOST';
+CREATE INDEX game_server_instances_of_worker
+    ON read_models.game_server_instances (worker_id, created_position);
 CREATE INDEX game_server_instances_unconcluded ON read_models.game_server_instances (end_date)
     WHERE end_date IS NOT NULL AND status IN ('CREATED', 'INITIALIZING', 'RUNNING', 'LOST');
 CREATE INDEX game_server_instances_crashed
@@ -129,3 +137,5 @@ CREATE TABLE read_models.worker_requests (
     position                bigint      NOT NULL
 ) WITH (fillfactor = 80);
 CREATE INDEX worker_requests_pending ON read_models.worker_requests (worker_id, position) WHERE outcome = 'pending';
+CREATE INDEX worker_requests_shown_by ON read_models.worker_requests (game_server_instance_id)
+    WHERE game_server_instance_id IS NOT NULL;

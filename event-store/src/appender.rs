@@ -1,6 +1,6 @@
 //! Group commit: one task takes whatever commits are waiting and writes them in one statement.
-//! No delay is added when idle: a batch is what arrived while earlier ones were written. A second
-//! statement may be on its way while the first waits for the disk; the head's row lock orders them.
+//! No delay is added when idle: a batch is what arrived while the one before was written. One statement
+//! at a time: two of half the size were measured to be no faster, for the head's lock orders them anyway.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use domain::{Claim, ClaimChange};
 use metrics::{counter, gauge, histogram};
 use serde_json::value::RawValue;
 use sqlx::PgPool;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 use uuid::Uuid;
 
@@ -75,14 +75,10 @@ pub(crate) struct Appender {
 impl Appender {
     /// Runs until every sender is gone and everything sent is answered.
     pub(crate) async fn run(self, mut incoming: mpsc::Receiver<Waiting>) {
-        let appender = Arc::new(self);
-        let flights = Arc::new(Semaphore::new(appender.options.in_flight));
         let mut queue = VecDeque::new();
         let mut arrived = Vec::new();
-        while let Ok(flight) = Arc::clone(&flights).acquire_owned().await {
-            // Those just answered get their turn first: what they send next joins this batch.
-            tokio::task::yield_now().await;
-            let room = appender.options.max_batch.saturating_sub(queue.len());
+        loop {
+            let room = self.options.max_batch.saturating_sub(queue.len());
             if queue.is_empty() {
                 if incoming.recv_many(&mut arrived, room).await == 0 {
                     return;
@@ -94,13 +90,11 @@ impl Appender {
                 }
             }
             queue.extend(arrived.drain(..));
-            refuse_overdue(&mut queue, appender.options.queue_deadline);
+            refuse_overdue(&mut queue, self.options.queue_deadline);
             let batch = take_batch(&mut queue);
-            let appender = Arc::clone(&appender);
-            tokio::spawn(async move {
-                appender.write(batch).await;
-                drop(flight);
-            });
+            self.write(batch).await;
+            // Those just answered get their turn first: what they send next joins the next batch.
+            tokio::task::yield_now().await;
         }
     }
 

@@ -49,6 +49,7 @@ impl Process {
         telemetry::init(&log)?;
         let metrics = Metrics::install()?;
         messaging::metrics::describe();
+        projectors::metrics::describe();
         let token = shutdown::on_signal()?;
         let pool = database::pool(&database, name)?;
         let reads = database::read_pool(&database, name)?;

@@ -28,7 +28,7 @@ struct Samples {
 pub async fn run(settings: &Settings, summary: &mut Summary) -> Result<()> {
     let database = Database::migrated(settings).await?;
     let commands = Role::start(settings, &database, "start-worker-dal-api").await?;
-    let reads = Role::start(settings, &database, "start-status-api").await?;
+    let reads = Role::start(settings, &database, "start-worker-dal-api").await?;
     let processor = Role::start(settings, &database, "start-status-processor").await?;
     let mut client = Client::connect(&commands.address).await?;
     let worker = client.post("/worker/create", "").await?.json()?["worker_id"].clone();
@@ -94,10 +94,11 @@ async fn follow(
     samples.lock().await.commands.push((answered - asked).as_secs_f64() * 1e3);
     if is_followed {
         let position = answer.header("manman-position").context("no Manman-Position")?;
+        let instance = &answer.json()?["game_server_instance_id"];
         let demand = format!("Manman-Min-Position: {position}\r\n");
-        let read = request("GET", "/status/servers/active?limit=1", "bench", &demand, "");
-        let shown = reader.send(read.as_bytes()).await?;
-        if shown.status != 200 {
+        let path = format!("/server/instance/{instance}");
+        let shown = reader.send(request("GET", &path, "bench", &demand, "").as_bytes()).await?;
+        if shown.status != 200 || shown.json()?["game_server_instance_id"] != *instance {
             bail!("{}: {}", shown.status, String::from_utf8_lossy(&shown.body));
         }
         samples.lock().await.lags.push(answered.elapsed().as_secs_f64() * 1e3);

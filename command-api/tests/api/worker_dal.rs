@@ -381,8 +381,8 @@ async fn a_heartbeat_is_in_the_next_read() {
         sqlx::query(
             "INSERT INTO read_models.game_server_instances
                  (game_server_instance_id, game_server_config_id, game_server_id, worker_id, created_date,
-                  has_crashed, position)
-             VALUES ($1, $2, $3, $4, now(), false, 0)",
+                  has_crashed, created_position, position)
+             VALUES ($1, $2, $3, $4, now(), false, 0, 0)",
         )
         .bind(GameServerInstanceId(id).0)
         .bind(GameServerConfigId(1).0)

@@ -51,7 +51,7 @@ struct Candidate {
     game_server_instance_id: i32,
 }
 
-/// Starts whose worker has since begun an instance of the config. The oldest start gets the oldest
+/// Starts whose worker has since, by the log and not by anybody's clock, begun an instance of the config. The oldest start gets the oldest
 /// instance, and an instance shows one start at most.
 pub(super) async fn started(pool: &PgPool) -> Findings {
     let candidates: Vec<Candidate> = sqlx::query_as(
@@ -59,7 +59,7 @@ pub(super) async fn started(pool: &PgPool) -> Findings {
            FROM read_models.worker_requests r
            JOIN read_models.game_server_instances i
              ON i.worker_id = r.worker_id AND i.game_server_config_id = r.game_server_config_id
-            AND i.created_date >= r.requested_at
+            AND i.created_position > r.position
           WHERE r.outcome = 'pending' AND r.kind = 'start'
             AND NOT EXISTS (SELECT FROM read_models.worker_requests used
                              WHERE used.game_server_instance_id = i.game_server_instance_id

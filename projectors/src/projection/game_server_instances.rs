@@ -27,6 +27,7 @@ pub(crate) struct InstanceRow {
     status_event_id: Option<Uuid>,
     lost_by: Option<String>,
     has_crashed: bool,
+    created_position: i64,
     position: i64,
 }
 
@@ -53,10 +54,11 @@ const INSERT: &str = "
     INSERT INTO game_server_instances AS stored
            (game_server_instance_id, game_server_config_id, game_server_id, worker_id,
             created_date, end_date, end_cause, status, status_as_of, status_class,
-            status_info_id, status_event_id, lost_by, has_crashed, position)
+            status_info_id, status_event_id, lost_by, has_crashed, created_position,
+            position)
     SELECT * FROM unnest($1::int[], $2::int[], $3::int[], $4::int[], $5::timestamptz[],
             $6::timestamptz[], $7::text[], $8::text[], $9::timestamptz[], $10::text[],
-            $11::int[], $12::uuid[], $13::text[], $14::boolean[], $15::bigint[])";
+            $11::int[], $12::uuid[], $13::text[], $14::boolean[], $15::bigint[], $16::bigint[])";
 
 const REPLACE: &str = "
     ON CONFLICT (game_server_instance_id) DO UPDATE
@@ -67,7 +69,8 @@ const REPLACE: &str = "
            status_as_of = excluded.status_as_of, status_class = excluded.status_class,
            status_info_id = excluded.status_info_id,
            status_event_id = excluded.status_event_id, lost_by = excluded.lost_by,
-           has_crashed = excluded.has_crashed, position = excluded.position
+           has_crashed = excluded.has_crashed, created_position = excluded.created_position,
+           position = excluded.position
      WHERE stored.position < excluded.position";
 
 impl Row for InstanceRow {
@@ -111,6 +114,7 @@ impl Row for InstanceRow {
                 status_event_id: None,
                 lost_by: None,
                 has_crashed: false,
+                created_position: event.position().0,
                 position: event.position().0,
             })),
             InstanceEvent::InstanceLost { by, .. } => shown(Some(*by)),
@@ -154,7 +158,8 @@ impl Row for InstanceRow {
         sqlx::query_as(
             "SELECT game_server_instance_id, game_server_config_id, game_server_id, worker_id,
                     created_date, end_date, end_cause, status, status_as_of, status_class,
-                    status_info_id, status_event_id, lost_by, has_crashed, position
+                    status_info_id, status_event_id, lost_by, has_crashed,
+                    created_position, position
                FROM game_server_instances WHERE game_server_instance_id = ANY ($1)",
         )
         .bind(keys)
@@ -182,6 +187,7 @@ impl Row for InstanceRow {
             .bind(column(rows, |row| row.status_event_id))
             .bind(column(rows, |row| row.lost_by.as_deref()))
             .bind(column(rows, |row| row.has_crashed))
+            .bind(column(rows, |row| row.created_position))
             .bind(column(rows, |row| row.position))
             .execute(connection)
             .await?;

@@ -110,11 +110,11 @@ impl Database {
             "INSERT INTO read_models.game_server_instances
                     (game_server_instance_id, game_server_config_id, game_server_id, worker_id,
                      created_date, end_date, end_cause, status, status_as_of, status_class, status_info_id,
-                     has_crashed, position)
+                     has_crashed, created_position, position)
              SELECT $1, $2, $3, $4, $5, $6, CASE WHEN $6 IS NOT NULL THEN 'shutdown' END, $7,
                     CASE WHEN $7 IS NOT NULL THEN $5 + interval '1 second' END,
                     'game_server_instance',
-                    300 + $1, $8, 400 + $1",
+                    300 + $1, $8, 200 + $1, 400 + $1",
         )
         .bind(instance.id)
         .bind(instance.config_id)

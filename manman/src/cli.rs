@@ -1,5 +1,7 @@
 //! The command line. v1's names are kept; flags win over the environment.
 
+#![expect(clippy::doc_markdown, reason = "the comments are help texts, read in a terminal")]
+
 use std::ffi::OsString;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -21,34 +23,34 @@ pub struct Cli {
 /// Settings shared by all subcommands; they may stand before or after the subcommand.
 #[derive(Debug, Args)]
 pub struct Settings {
-    /// The database, postgresql://user:password@host:port/database [MANMAN_POSTGRES_URL]
+    /// The database, postgresql://user:password@host:port/database (MANMAN_POSTGRES_URL)
     #[arg(long, global = true, value_name = "URL", hide_env_values = true)]
     database_url: Option<String>,
-    /// Host of the broker [MANMAN_RABBITMQ_HOST, default localhost]
+    /// Host of the broker (MANMAN_RABBITMQ_HOST, default localhost)
     #[arg(long, global = true, value_name = "HOST")]
     rabbitmq_host: Option<String>,
-    /// Port of the broker [MANMAN_RABBITMQ_PORT, default 5672]
+    /// Port of the broker (MANMAN_RABBITMQ_PORT, default 5672)
     #[arg(long, global = true, value_name = "PORT")]
     rabbitmq_port: Option<String>,
-    /// User at the broker [MANMAN_RABBITMQ_USER, default guest]
+    /// User at the broker (MANMAN_RABBITMQ_USER, default guest)
     #[arg(long, global = true, value_name = "NAME")]
     rabbitmq_user: Option<String>,
     /// Password at the broker; better given as MANMAN_RABBITMQ_PASSWORD
     #[arg(long, global = true, value_name = "PASSWORD")]
     rabbitmq_password: Option<String>,
-    /// Virtual host at the broker [RABBITMQ_VHOST, default / or manman-$APP_ENV]
+    /// Virtual host at the broker (RABBITMQ_VHOST, default / or manman-$APP_ENV)
     #[arg(long, global = true, value_name = "VHOST")]
     rabbitmq_vhost: Option<String>,
-    /// Speak TLS to the broker [MANMAN_RABBITMQ_ENABLE_SSL]
+    /// Speak TLS to the broker (MANMAN_RABBITMQ_ENABLE_SSL)
     #[arg(long, global = true)]
     rabbitmq_enable_ssl: bool,
-    /// The name the broker's certificate must carry [MANMAN_RABBITMQ_SSL_HOSTNAME]
+    /// The name the broker's certificate must carry (MANMAN_RABBITMQ_SSL_HOSTNAME)
     #[arg(long, global = true, value_name = "NAME")]
     rabbitmq_ssl_hostname: Option<String>,
-    /// The environment's name [APP_ENV]
+    /// The environment's name (APP_ENV)
     #[arg(long, global = true, value_name = "NAME")]
     app_env: Option<String>,
-    /// DEBUG, INFO, WARNING, ERROR or CRITICAL [LOG_LEVEL, default INFO]
+    /// DEBUG, INFO, WARNING, ERROR or CRITICAL (LOG_LEVEL, default INFO)
     #[arg(long, global = true, value_name = "LEVEL")]
     log_level: Option<String>,
 }
@@ -105,7 +107,7 @@ pub struct ApiOptions {
     /// Port to listen on, on all addresses
     #[arg(long, default_value_t = 8000)]
     pub port: u16,
-    /// Threads that serve requests [default: one per core]
+    /// Threads that serve requests (default: one per core)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub workers: Option<u16>,
     /// Refuse to start while a migration is pending (the default)
@@ -164,9 +166,12 @@ pub struct DowngradeOptions {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Api {
-    ExperienceApi,
-    WorkerDalApi,
-    StatusApi,
+    #[value(name = "experience-api")]
+    Experience,
+    #[value(name = "worker-dal-api")]
+    WorkerDal,
+    #[value(name = "status-api")]
+    Status,
 }
 
 /// Without the leading word `host`, which the oldest images put before the subcommand.

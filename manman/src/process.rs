@@ -84,7 +84,7 @@ impl Process {
         self.has_replica.then(|| self.reads.clone())
     }
 
-    /// Opens a port for a router; it is served by [`Process::run`].
+    /// Opens a port for a router; it is served by [`Process::serve`].
     pub async fn add_server(&mut self, port: u16, router: Router) -> Result<()> {
         let listener = listen(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))).await?;
         let router = service::http::defaults(router, &self.limits);

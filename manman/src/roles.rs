@@ -56,14 +56,14 @@ impl Apis {
     /// An API's endpoints and their description: commands and reads together.
     pub fn api(&self, api: Api) -> OpenApiRouter {
         match api {
-            Api::ExperienceApi => command_api::experience::router(Arc::clone(&self.commands))
+            Api::Experience => command_api::experience::router(Arc::clone(&self.commands))
                 .merge(query_api::experience::router(self.queries.clone())),
-            Api::WorkerDalApi => {
+            Api::WorkerDal => {
                 let settled = from_fn_with_state(self.heartbeats.clone(), written_before_reads);
                 command_api::worker_dal::router(Arc::clone(&self.commands))
                     .merge(query_api::worker_dal::router(self.queries.clone()).route_layer(settled))
             }
-            Api::StatusApi => query_api::status::router(self.queries.clone()),
+            Api::Status => query_api::status::router(self.queries.clone()),
         }
     }
 
@@ -77,9 +77,9 @@ impl Apis {
 /// v1's titles.
 pub fn title(api: Api) -> &'static str {
     match api {
-        Api::ExperienceApi => "ManMan Experience API",
-        Api::WorkerDalApi => "ManMan Worker DAL API",
-        Api::StatusApi => "ManMan Status API",
+        Api::Experience => "ManMan Experience API",
+        Api::WorkerDal => "ManMan Worker DAL API",
+        Api::Status => "ManMan Status API",
     }
 }
 
@@ -87,9 +87,9 @@ pub fn title(api: Api) -> &'static str {
 /// `/status` by themselves.
 fn prefix(api: Api) -> &'static str {
     match api {
-        Api::ExperienceApi => "/experience",
-        Api::WorkerDalApi => "/workerdal",
-        Api::StatusApi => "/status",
+        Api::Experience => "/experience",
+        Api::WorkerDal => "/workerdal",
+        Api::Status => "/status",
     }
 }
 
@@ -97,7 +97,7 @@ fn prefix(api: Api) -> &'static str {
 pub async fn start_experience_api(env: &Env, options: &ApiOptions) -> Result<()> {
     let process = start(env, "manman experience-api", options).await?;
     let apis = Apis::of(&process);
-    run(process, options.port, apis.router(Api::ExperienceApi)?).await
+    run(process, options.port, apis.router(Api::Experience)?).await
 }
 
 /// `start-worker-dal-api`.
@@ -105,7 +105,7 @@ pub async fn start_worker_dal_api(env: &Env, options: &ApiOptions) -> Result<()>
     let process = start(env, "manman worker-dal-api", options).await?;
     let apis = Apis::of(&process);
     worker_dal_tasks(&process, &apis)?;
-    run(process, options.port, apis.router(Api::WorkerDalApi)?).await
+    run(process, options.port, apis.router(Api::WorkerDal)?).await
 }
 
 /// `start-status-api`.
@@ -114,7 +114,7 @@ pub async fn start_status_api(env: &Env, options: &ApiOptions) -> Result<()> {
     let freshness = Freshness::new(process.pool.clone(), process.replica());
     let queries = QueryApi::new(process.reads.clone(), freshness);
     let (router, description) = query_api::status::router(queries).split_for_parts();
-    let api = Api::StatusApi;
+    let api = Api::Status;
     let router =
         prefixes::mount(&router, &[prefix(api)]).merge(docs::router(title(api), description)?);
     run(process, options.port, router).await

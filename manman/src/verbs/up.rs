@@ -16,9 +16,9 @@ pub async fn run(env: &Env, options: &UpOptions) -> Result<()> {
     let store = EventStore::start(process.pool.clone(), LogOptions::default());
     let apis = Apis::start(store.clone(), &process.pool, process.replica());
     for (api, port) in [
-        (Api::ExperienceApi, options.experience_port),
-        (Api::WorkerDalApi, options.worker_dal_port),
-        (Api::StatusApi, options.status_port),
+        (Api::Experience, options.experience_port),
+        (Api::WorkerDal, options.worker_dal_port),
+        (Api::Status, options.status_port),
     ] {
         let router = apis.router(api)?.merge(process.health_router());
         process.add_server(port, router).await?;

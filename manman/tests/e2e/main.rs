@@ -12,6 +12,8 @@
 //! settings         malformed ones
 //! ```
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod bad_messages;
 mod broker_killed;
 mod database_away;

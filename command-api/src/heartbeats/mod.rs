@@ -38,6 +38,9 @@ const FLUSH_EVERY: Duration = Duration::from_millis(250);
 /// How long one statement may take. A database that does not answer must not keep the next one from being tried.
 const LONGEST_FLUSH: Duration = Duration::from_secs(5);
 
+/// How long a read waits for what was recorded before it. Without it the read is only a little older.
+const BEFORE_READ: Duration = Duration::from_secs(1);
+
 /// Whose sign of life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Entity {
@@ -126,8 +129,12 @@ impl Heartbeats {
 
     /// The last sign of life, in the database's time.
     pub(crate) async fn last(&self, entity: Entity) -> Result<Option<domain::Instant>, V1Error> {
-        self.flush_now().await.map_err(error::database)?;
-        table::last(&self.0.pool, entity).await.map_err(error::database)
+        let written_and_read = async {
+            self.flush_now().await?;
+            table::last(&self.0.pool, entity).await.map_err(Arc::new)
+        };
+        let last = timeout(LONGEST_FLUSH, written_and_read).await;
+        last.unwrap_or_else(|_| Err(Arc::new(silent()))).map_err(error::database)
     }
 
     /// Writes what was recorded before this call, and that this process listens.
@@ -150,7 +157,7 @@ impl Heartbeats {
             let mut connection = self.0.pool.acquire().await?;
             table::write(&mut connection, self.0.intake_id, beats.as_slice()).await
         });
-        written.await.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))?;
+        written.await.unwrap_or_else(|_| Err(silent()))?;
         self.0.statements.fetch_add(1, Ordering::Relaxed);
         metrics::counter!("manman_heartbeat_statements_total").increment(1);
         metrics::counter!("manman_heartbeat_rows_total").increment(beats.as_slice().len() as u64);
@@ -178,11 +185,18 @@ pub async fn written_before_reads(
     request: Request,
     next: Next,
 ) -> Response {
-    if request.method() == Method::GET
-        && let Err(error) = heartbeats.flush_now().await
-    {
-        // The read is not worse than it was, and says itself what is wrong if it cannot be done either.
-        tracing::debug!(%error, "heartbeats not written before a read");
+    if request.method() == Method::GET {
+        // When it fails the read is not worse than it was, and says itself what is wrong if it cannot be done either.
+        match timeout(BEFORE_READ, heartbeats.flush_now()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "heartbeats not written before a read"),
+            Err(_) => tracing::debug!("heartbeats not written in time for a read"),
+        }
     }
     next.run(request).await
+}
+
+/// A connection fell silent without an end.
+fn silent() -> sqlx::Error {
+    io::Error::from(io::ErrorKind::TimedOut).into()
 }

@@ -12,7 +12,7 @@ use crate::log::in_time;
 /// The most ids fetched in one round trip.
 const MOST: usize = 256;
 /// How long a round trip may take before its connection counts as lost.
-const ROUND_TRIP: Duration = Duration::from_secs(5);
+const ROUND_TRIP: Duration = Duration::from_secs(4);
 
 /// The sequences ids come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -45,9 +45,9 @@ impl Default for LogOptions {
             max_waiting: 4096,
             // Together with what a pool waits for a connection (3 s) less than the 10 s after which
             // v1's clients give up: they are to get an answer.
-            queue_deadline: Duration::from_secs(5),
-            statement_deadline: Duration::from_secs(5),
-            outcome_deadline: Duration::from_secs(6),
+            queue_deadline: Duration::from_secs(4),
+            statement_deadline: Duration::from_secs(4),
+            outcome_deadline: Duration::from_secs(5),
             poll_interval: Duration::from_millis(200),
             snapshot_every: 100,
             cached_aggregates: 50_000,

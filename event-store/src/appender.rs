@@ -92,6 +92,9 @@ impl Appender {
             queue.extend(arrived.drain(..));
             refuse_overdue(&mut queue, self.options.queue_deadline);
             let batch = take_batch(&mut queue);
+            if batch.is_empty() {
+                continue;
+            }
             self.write(batch).await;
             // Those just answered get their turn first: what they send next joins the next batch.
             tokio::task::yield_now().await;

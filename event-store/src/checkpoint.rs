@@ -1,47 +1,65 @@
 //! How far a subscription has come: one number, saved in the transaction that did the work.
 
+use std::collections::HashMap;
+
 use sqlx::PgConnection;
 
 use crate::Position;
 
-/// Takes a subscription's checkpoint for this transaction, so that one runner at a time does its work.
+/// Takes the checkpoints of some subscriptions for this transaction, so that one runner at a time does
+/// their work; their positions in the order of `names`.
 ///
-/// `None` when another runner holds it. A subscription not seen before starts at position zero.
+/// `None` when another runner holds one of them: roll back, what was taken is free again. A subscription
+/// not seen before starts at position zero.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn lock(
     connection: &mut PgConnection,
-    name: &str,
-) -> Result<Option<Position>, sqlx::Error> {
-    const TRY_LOCK: &str =
-        "SELECT position FROM checkpoints WHERE name = $1 FOR UPDATE SKIP LOCKED";
-    if let Some(position) =
-        sqlx::query_scalar(TRY_LOCK).bind(name).fetch_optional(&mut *connection).await?
-    {
-        return Ok(Some(Position(position)));
+    names: &[&str],
+) -> Result<Option<Vec<Position>>, sqlx::Error> {
+    if let Some(positions) = try_lock(connection, names).await? {
+        return Ok(Some(positions));
     }
-    sqlx::query("INSERT INTO checkpoints (name, position) VALUES ($1, 0) ON CONFLICT DO NOTHING")
-        .bind(name)
-        .execute(&mut *connection)
-        .await?;
-    let position = sqlx::query_scalar(TRY_LOCK).bind(name).fetch_optional(connection).await?;
-    Ok(position.map(Position))
+    sqlx::query(
+        "INSERT INTO checkpoints (name, position) SELECT unnest($1), 0 ON CONFLICT DO NOTHING",
+    )
+    .bind(names)
+    .execute(&mut *connection)
+    .await?;
+    try_lock(connection, names).await
 }
 
-/// Moves a locked checkpoint forward; never backward.
+async fn try_lock(
+    connection: &mut PgConnection,
+    names: &[&str],
+) -> Result<Option<Vec<Position>>, sqlx::Error> {
+    let locked: HashMap<String, i64> = sqlx::query_as(
+        "SELECT name, position FROM checkpoints WHERE name = ANY ($1)
+          ORDER BY name FOR UPDATE SKIP LOCKED",
+    )
+    .bind(names)
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .collect();
+    Ok(names.iter().map(|name| locked.get(*name).copied().map(Position)).collect())
+}
+
+/// Moves locked checkpoints forward; never backward.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn advance(
     connection: &mut PgConnection,
-    name: &str,
+    names: &[&str],
     to: Position,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "UPDATE checkpoints SET position = $2, updated_at = now() WHERE name = $1 AND position < $2",
+        "UPDATE checkpoints SET position = $2, updated_at = now()
+          WHERE name = ANY ($1) AND position < $2",
     )
-    .bind(name)
+    .bind(names)
     .bind(to.0)
     .execute(connection)
     .await?;

@@ -176,7 +176,8 @@ where
         Ok(loaded)
     }
 
-    /// Snapshots are a cache: written beside the command, and only missed when they fail.
+    /// Snapshots are a cache: written beside the command, without waiting for the disk, and only missed
+    /// when they fail.
     fn snapshot_if_due(&self, id: &str, before: i64, after: &Loaded<A>) {
         let every = self.log.options().snapshot_every;
         if before / every == after.version / every {
@@ -186,7 +187,7 @@ where
         tokio::spawn(async move {
             let written = sqlx::query(
                 "INSERT INTO snapshots AS s (aggregate_type, aggregate_id, last_sequence, current_snapshot, payload)
-                 VALUES ($1, $2, $3, 1, $4)
+                 SELECT $1, $2, $3, 1, $4 FROM (SELECT set_config('synchronous_commit', 'off', true)) unhurried
                  ON CONFLICT (aggregate_type, aggregate_id) DO UPDATE
                     SET last_sequence = excluded.last_sequence, payload = excluded.payload,
                         current_snapshot = s.current_snapshot + 1

@@ -1,5 +1,7 @@
 //! The log's guarantees on the real database.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::time::Duration;
@@ -299,13 +301,17 @@ async fn checkpoints_only_move_forward_and_one_runner_holds_one() {
     let database = Database::create().await;
     let (mut one, mut two) =
         (database.pool.begin().await.unwrap(), database.pool.begin().await.unwrap());
-    assert_eq!(event_store::lock(&mut one, "test").await.unwrap(), Some(Position(0)));
-    event_store::advance(&mut one, "test", Position(5)).await.unwrap();
+    assert_eq!(event_store::lock(&mut one, &["test"]).await.unwrap(), Some(vec![Position(0)]));
+    event_store::advance(&mut one, &["test"], Position(5)).await.unwrap();
     one.commit().await.unwrap();
-    assert_eq!(event_store::lock(&mut two, "test").await.unwrap(), Some(Position(5)));
+    assert_eq!(event_store::lock(&mut two, &["test"]).await.unwrap(), Some(vec![Position(5)]));
     let mut three = database.pool.begin().await.unwrap();
-    assert_eq!(event_store::lock(&mut three, "test").await.unwrap(), None, "it is taken");
-    event_store::advance(&mut two, "test", Position(3)).await.unwrap();
+    assert_eq!(
+        event_store::lock(&mut three, &["other", "test"]).await.unwrap(),
+        None,
+        "one is taken"
+    );
+    event_store::advance(&mut two, &["test"], Position(3)).await.unwrap();
     assert_eq!(event_store::position_of(&mut two, "test").await.unwrap(), Some(Position(5)));
     drop((two, three));
     database.drop().await;

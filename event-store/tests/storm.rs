@@ -1,6 +1,8 @@
 //! 64 concurrent writers with conflicts, refusals and killed connections, while a reader follows:
 //! acknowledged = stored exactly once, positions gapless, the reader never sees N before all below N.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::collections::HashSet;

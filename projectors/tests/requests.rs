@@ -9,7 +9,7 @@ use domain::{GameServerConfigId, GameServerInstanceId};
 use serde_json::{Value, json};
 use support::commands::now;
 use support::liveness::{config, watched};
-use support::{System, eventually};
+use support::{System, eventually, with_system};
 use uuid::Uuid;
 
 fn start() -> Request {
@@ -113,7 +113,7 @@ async fn a_shutdown_is_fulfilled_when_the_worker_says_goodbye() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_nothing_is_heard_of_times_out_unless_it_was_done() {
+async fn what_nothing_is_heard_of_times_out() {
     watched(config(), |system| async move {
         // The deadline is a minute after the request.
         let long_ago = now() - Duration::minutes(2);
@@ -121,10 +121,20 @@ async fn what_nothing_is_heard_of_times_out_unless_it_was_done() {
         let undone = system.request(6, Request::Shutdown, long_ago).await;
         let row = outcome(&system, undone, "timed_out").await;
         assert_eq!(row["reason"], Value::Null);
+    })
+    .await;
+}
 
-        // Done, but nobody looked before the deadline.
-        system.create_instance(12, 6, now()).await;
+#[tokio::test]
+async fn what_was_done_is_fulfilled_although_nobody_looked_before_the_deadline() {
+    with_system(|system| async move {
+        let long_ago = now() - Duration::minutes(2);
+        system.register(6, long_ago).await;
         let done = system.request(6, start(), long_ago).await;
+        system.create_instance(12, 6, now()).await;
+        let _projectors = system.start_projectors();
+        system.caught_up().await;
+        let _liveness = system.start_liveness(config());
         let row = outcome(&system, done, "fulfilled").await;
         assert_eq!(row["game_server_instance_id"], json!(12));
     })

@@ -28,7 +28,7 @@ async fn a_replica_stands_by_while_another_holds_the_checkpoints() {
     with_system(|system| async move {
         system.project().await;
         let mut other = system.pool.begin().await.unwrap();
-        event_store::lock(&mut other, "projector.workers").await.unwrap().unwrap();
+        event_store::lock(&mut other, &["projector.workers"]).await.unwrap().unwrap();
         let projectors = Projectors::new(system.store.log.clone());
         let status = projectors.status();
         let _running = Running::start(|stop| projectors.run(stop));

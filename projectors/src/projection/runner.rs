@@ -93,8 +93,10 @@ async fn batch(
     for (projection, done) in projections.iter_mut().zip(done) {
         feed(projection.as_mut(), &events, done, &mut transaction).await?;
         projection.write(&mut transaction).await?;
-        event_store::advance(&mut transaction, &projection.info().checkpoint(), last).await?;
     }
+    let written: Vec<_> =
+        projections.iter().map(|projection| projection.info().checkpoint()).collect();
+    event_store::advance(&mut transaction, &names(&written), last).await?;
     transaction.commit().await?;
     let head = if is_full { event_store::head(connection).await? } else { last };
     for projection in PROJECTIONS {
@@ -108,18 +110,16 @@ async fn batch(
     })
 }
 
-/// Takes all checkpoints, in one order; whoever got the first gets all. This is where leases would come in.
+/// Takes all checkpoints or none. This is where leases would come in.
 pub(crate) async fn lock_checkpoints(
     connection: &mut PgConnection,
 ) -> sqlx::Result<Option<Vec<Position>>> {
-    let mut done = Vec::with_capacity(PROJECTIONS.len());
-    for projection in PROJECTIONS {
-        match event_store::lock(connection, &projection.checkpoint()).await? {
-            Some(position) => done.push(position),
-            None => return Ok(None),
-        }
-    }
-    Ok(Some(done))
+    let all = PROJECTIONS.map(|projection| projection.checkpoint());
+    event_store::lock(connection, &names(&all)).await
+}
+
+fn names(checkpoints: &[String]) -> Vec<&str> {
+    checkpoints.iter().map(String::as_str).collect()
 }
 
 /// A stand-by tells what it sees, so that a runner that hangs is noticed.

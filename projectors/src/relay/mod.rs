@@ -72,7 +72,8 @@ impl Subscription for Runner {
         // First, so that a replica cut off from the broker leaves the checkpoint to one that is not.
         self.publisher.connect().await?;
         let mut transaction = self.pool.begin().await?;
-        let Some(done) = event_store::lock(&mut transaction, CHECKPOINT).await? else {
+        let locked = event_store::lock(&mut transaction, &[CHECKPOINT]).await?;
+        let Some(done) = locked.and_then(|positions| positions.first().copied()) else {
             transaction.rollback().await?;
             return Ok(Step::StandBy);
         };
@@ -88,7 +89,7 @@ impl Subscription for Runner {
             batch.extend(messages(&self.topology, event)?);
         }
         self.publish(batch).await?;
-        event_store::advance(&mut transaction, CHECKPOINT, last).await?;
+        event_store::advance(&mut transaction, &[CHECKPOINT], last).await?;
         transaction.commit().await?;
         gauge!(RELAY_CHECKPOINT).set(last.0 as f64);
         self.queues.remove_abandoned(&events, &mut self.publisher).await;

@@ -14,7 +14,7 @@ use crate::error::in_time;
 /// The pause between two looks at a checkpoint that somebody waits for; it doubles while nothing
 /// moves.
 const SHORTEST: Duration = Duration::from_millis(1);
-const LONGEST: Duration = Duration::from_millis(20);
+const LONGEST: Duration = Duration::from_millis(5);
 
 /// The pause while readings are only used. Half of what "recent" allows, so that requests find one
 /// that is.

@@ -53,8 +53,34 @@ impl Gate<'_> {
     }
 }
 
+/// An append on its way. Until it lands, readers see the state before it, for nobody was told otherwise.
+/// Dropped before that, whether it failed or its caller left, the state is forgotten: the log may have
+/// left it behind.
+pub(crate) struct InFlight<'a, A> {
+    entry: &'a Entry<A>,
+    after: Option<Loaded<A>>,
+}
+
+impl<A> InFlight<'_, A> {
+    /// It was appended, and this is the state after it.
+    pub(crate) fn landed(mut self, after: Loaded<A>) {
+        self.after = Some(after);
+    }
+}
+
+impl<A> Drop for InFlight<'_, A> {
+    fn drop(&mut self) {
+        match self.after.take() {
+            Some(after) => self.entry.set(after),
+            None => self.entry.forget(),
+        }
+    }
+}
+
 struct Slot<A> {
     loaded: Option<Loaded<A>>,
+    /// What was loaded last, however old.
+    last: Option<Loaded<A>>,
     /// The stream is known to have come this far: a read that began before and ended later is stale.
     reached: i64,
 }
@@ -77,7 +103,10 @@ impl<A> Entry<A> {
     }
 
     fn new() -> Self {
-        Self { gate: Mutex::new(None), slot: RwLock::new(Slot { loaded: None, reached: 0 }) }
+        Self {
+            gate: Mutex::new(None),
+            slot: RwLock::new(Slot { loaded: None, last: None, reached: 0 }),
+        }
     }
 
     pub(crate) fn get(&self) -> Option<Loaded<A>> {
@@ -86,12 +115,23 @@ impl<A> Entry<A> {
 
     pub(crate) fn set(&self, loaded: Loaded<A>) {
         let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
+        slot.last = Some(loaded.clone());
         if loaded.version >= slot.reached {
             slot.loaded = Some(loaded);
         }
     }
 
-    pub(crate) fn forget(&self) {
+    /// What was loaded last: for those who can do with it while the database is away.
+    pub(crate) fn last(&self) -> Option<Loaded<A>> {
+        self.slot.read().unwrap_or_else(PoisonError::into_inner).last.clone()
+    }
+
+    /// Behind the gate: an append is on its way.
+    pub(crate) fn in_flight(&self) -> InFlight<'_, A> {
+        InFlight { entry: self, after: None }
+    }
+
+    fn forget(&self) {
         self.slot.write().unwrap_or_else(PoisonError::into_inner).loaded = None;
     }
 

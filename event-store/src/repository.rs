@@ -75,6 +75,22 @@ where
         loaded
     }
 
+    /// As [`load`](Self::load); while the database is away, what was loaded last, if anything was.
+    ///
+    /// # Errors
+    /// When it must be read and cannot be.
+    pub async fn load_or_last(&self, id: &str) -> Result<Loaded<A>, ExecuteError<A::Error>> {
+        let away = match self.load(id).await {
+            Err(
+                away @ ExecuteError::Append(
+                    AppendError::Unavailable(_) | AppendError::OutcomeUnknown(_),
+                ),
+            ) => away,
+            known => return known,
+        };
+        self.entries.entry(id).last().ok_or(away)
+    }
+
     /// Carries a command out on an aggregate: load, decide, append; a lost race is decided anew.
     ///
     /// # Errors
@@ -135,12 +151,10 @@ where
                 return Ok(Executed::Done { after: before, position: None });
             }
             let commit = commit::<A>(id, before.version, &events, context)?;
-            // Whether this future is dropped half-way or the append fails, memory must not keep a state
-            // that the log may have left behind.
-            entry.forget();
+            let in_flight = entry.in_flight();
             match self.log.append(commit).await {
                 Ok(appended) => {
-                    entry.set(after.clone());
+                    in_flight.landed(after.clone());
                     self.snapshot_if_due(id, before.version, &after);
                     return Ok(Executed::Done { after, position: Some(appended.last) });
                 }

@@ -112,3 +112,28 @@ async fn commands_that_wait_for_each_other_learn_together_that_the_database_is_a
     line.works.send_replace(true);
     database.drop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_aggregate_is_readable_while_a_command_on_it_waits_and_when_that_has_failed() {
+    let database = Database::create().await;
+    let line = Line::to(&database).await;
+    let store = line.store(&database).await;
+    store.workers.create("1", register(1), &context()).await.unwrap();
+
+    line.works.send_replace(false);
+    let context_of_it = context();
+    let waiting = store.workers.execute("1", report(1), &context_of_it);
+    tokio::pin!(waiting);
+    // Polled once, it is on its way; nobody was told that it was written, so the state before it counts.
+    assert!(futures::poll!(&mut waiting).is_pending());
+    assert_eq!(store.workers.load("1").await.unwrap().version, 1);
+
+    timeout(DEADLINE, waiting).await.unwrap().unwrap_err();
+    store.workers.load("1").await.expect_err("whether it was written is not known");
+    assert_eq!(store.workers.load_or_last("1").await.unwrap().version, 1);
+
+    line.works.send_replace(true);
+    let read = async { while store.workers.load("1").await.is_err() {} };
+    timeout(DEADLINE, read).await.unwrap();
+    database.drop().await;
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use event_store::{Log, Position};
 use messaging::PublishError;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::decoded::Undecodable;
@@ -18,6 +18,9 @@ const POLL: Duration = Duration::from_millis(100);
 /// The least time between two batches that were not full. A batch costs a score of round trips whatever
 /// its size; under load this lets events gather instead of paying for each.
 const PACE: Duration = Duration::from_millis(5);
+/// How long a step may take. One that takes longer waits for a connection that fell silent without an
+/// end, which nothing else would notice for a quarter of an hour.
+pub(crate) const LONGEST_STEP: Duration = Duration::from_secs(30);
 /// How long work in flight may go on after shutdown began.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -46,6 +49,9 @@ pub enum SubscriptionError {
     /// The database does not answer, or refuses.
     #[error("the database refuses")]
     Database(#[from] sqlx::Error),
+    /// Nothing was heard of the database or the broker for half a minute.
+    #[error("no answer within 30 s")]
+    Silent,
     /// It stands before an event it cannot read.
     #[error(transparent)]
     Undecodable(#[from] Undecodable),
@@ -109,8 +115,9 @@ pub(crate) async fn follow(
     let mut pause = Pause::new();
     while !shutdown.is_cancelled() {
         let started = Instant::now();
+        let step = timeout(LONGEST_STEP, subscription.step());
         let outcome = tokio::select! {
-            outcome = subscription.step() => outcome,
+            outcome = step => outcome.unwrap_or(Err(SubscriptionError::Silent)),
             () = overdue(shutdown) => return,
         };
         match outcome {

@@ -33,7 +33,8 @@ pub(super) async fn heartbeat(
     let mut check = Check::new();
     let id = check.path_int(&path, "id");
     let id = check.finish(|| id)?.id().ok_or_else(error::instance_not_found)?;
-    let instance = api.store.instances.load(&id.to_string()).await.map_err(error::instance)?;
+    let instance = api.store.instances.load_or_last(&id.to_string()).await;
+    let instance = instance.map_err(error::instance)?;
     let shown = shown(&instance.state)?;
     api.heartbeats.record(Entity::Instance(GameServerInstanceId(id)));
     let last_heartbeat = Some(Utc::now().trunc_subsecs(6));

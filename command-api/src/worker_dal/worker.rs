@@ -121,7 +121,8 @@ impl CommandApi {
         &self,
         worker_id: WorkerId,
     ) -> Result<Arc<Worker>, ExecuteError<WorkerRefusal>> {
-        let worker = self.store.workers.load(&worker_id.to_string()).await?.state;
+        // A sign of life counts while the database is away, too; what must be appended then fails there.
+        let worker = self.store.workers.load_or_last(&worker_id.to_string()).await?.state;
         worker.decide(WorkerCommand::Heartbeat).map_err(ExecuteError::Refused)?;
         Ok(worker)
     }

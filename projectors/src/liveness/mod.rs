@@ -16,14 +16,14 @@ use std::time::Duration;
 
 use event_store::EventStore;
 use sqlx::PgPool;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use self::commands::Commands;
 pub use self::config::LivenessConfig;
 use crate::pause::Pause;
 use crate::status::PieceStatus;
-use crate::subscription::in_words;
+use crate::subscription::{LONGEST_STEP, in_words};
 
 /// The most differences of one kind taken in one pass; the next pass takes the rest.
 const MOST: i64 = 1_000;
@@ -61,7 +61,8 @@ impl Liveness {
         let mut pause = Pause::new();
         while !shutdown.is_cancelled() {
             let started = Instant::now();
-            match self.pass().await {
+            let pass = timeout(LONGEST_STEP, self.pass()).await;
+            match pass.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
                 Ok(head) => {
                     pause.reset();
                     self.status.reached(head);

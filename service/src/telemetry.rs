@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal};
 use std::panic::PanicHookInfo;
 use std::time::Duration;
 
-use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
@@ -17,10 +17,13 @@ use tracing_subscriber::{Layer, fmt};
 
 use crate::config::LogConfig;
 
-/// Upper bounds of every histogram, in seconds: from a read out of memory to a request that hits
+/// Upper bounds of histograms in seconds: from a read out of memory to a request that hits
 /// its timeout.
 const BUCKETS: [f64; 14] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
+
+/// Upper bounds of histograms that count things instead of seconds.
+const COUNTS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
 /// Libraries that tell every packet and every statement below WARN. They are quiet unless TRACE is
 /// asked for.
@@ -111,7 +114,9 @@ impl Metrics {
 }
 
 fn builder() -> Result<PrometheusBuilder, BuildError> {
-    PrometheusBuilder::new().set_buckets(&BUCKETS)
+    PrometheusBuilder::new()
+        .set_buckets(&BUCKETS)?
+        .set_buckets_for_metric(Matcher::Suffix("_commits".to_owned()), &COUNTS)
 }
 
 #[cfg(test)]

@@ -17,11 +17,19 @@ const PER_SECOND: u32 = 1_000;
 const CONNECTIONS: u32 = 50;
 /// Every so many commands one is followed until a read shows it.
 const FOLLOWED: u64 = 10;
+const WARM_UP: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 struct Samples {
     commands: Vec<f64>,
     lags: Vec<f64>,
+}
+
+impl Samples {
+    fn add(&mut self, (command, lag): (f64, Option<f64>)) {
+        self.commands.push(command);
+        self.lags.extend(lag);
+    }
 }
 
 /// Measures both in one run.
@@ -34,8 +42,9 @@ pub async fn run(settings: &Settings, summary: &mut Summary) -> Result<()> {
     let worker = client.post("/worker/create", "").await?.json()?["worker_id"].clone();
 
     let samples = Arc::new(Mutex::new(Samples::default()));
-    let end = Instant::now() + settings.duration();
-    let started = Instant::now();
+    // Connections are opened first: what that takes is not what is measured.
+    let started = Instant::now() + WARM_UP;
+    let end = started + settings.duration();
     let tasks: Vec<_> = (0..CONNECTIONS)
         .map(|number| {
             let samples = Arc::clone(&samples);
@@ -55,7 +64,11 @@ pub async fn run(settings: &Settings, summary: &mut Summary) -> Result<()> {
                     if Instant::now() > end {
                         break;
                     }
-                    follow(&mut writer, &mut reader, &body, sent % FOLLOWED == 0, &samples).await?;
+                    let is_followed = sent % FOLLOWED == 0;
+                    let sample = follow(&mut writer, &mut reader, &body, is_followed).await?;
+                    if Instant::now() > started {
+                        samples.lock().await.add(sample);
+                    }
                 }
                 Ok::<_, anyhow::Error>(())
             })
@@ -77,31 +90,30 @@ pub async fn run(settings: &Settings, summary: &mut Summary) -> Result<()> {
     Ok(())
 }
 
-/// One command, and for some of them the read that demands its position.
+/// One command, and for some of them the read that demands its position: how long each took.
 async fn follow(
     writer: &mut Client,
     reader: &mut Client,
     body: &str,
     is_followed: bool,
-    samples: &Mutex<Samples>,
-) -> Result<()> {
+) -> Result<(f64, Option<f64>)> {
     let asked = Instant::now();
     let answer = writer.post("/server/instance/create", body).await?;
     let answered = Instant::now();
     if answer.status != 200 {
         bail!("{}: {}", answer.status, String::from_utf8_lossy(&answer.body));
     }
-    samples.lock().await.commands.push((answered - asked).as_secs_f64() * 1e3);
-    if is_followed {
-        let position = answer.header("manman-position").context("no Manman-Position")?;
-        let instance = &answer.json()?["game_server_instance_id"];
-        let demand = format!("Manman-Min-Position: {position}\r\n");
-        let path = format!("/server/instance/{instance}");
-        let shown = reader.send(request("GET", &path, "bench", &demand, "").as_bytes()).await?;
-        if shown.status != 200 || shown.json()?["game_server_instance_id"] != *instance {
-            bail!("{}: {}", shown.status, String::from_utf8_lossy(&shown.body));
-        }
-        samples.lock().await.lags.push(answered.elapsed().as_secs_f64() * 1e3);
+    let command = (answered - asked).as_secs_f64() * 1e3;
+    if !is_followed {
+        return Ok((command, None));
     }
-    Ok(())
+    let position = answer.header("manman-position").context("no Manman-Position")?;
+    let instance = &answer.json()?["game_server_instance_id"];
+    let demand = format!("Manman-Min-Position: {position}\r\n");
+    let path = format!("/server/instance/{instance}");
+    let shown = reader.send(request("GET", &path, "bench", &demand, "").as_bytes()).await?;
+    if shown.status != 200 || shown.json()?["game_server_instance_id"] != *instance {
+        bail!("{}: {}", shown.status, String::from_utf8_lossy(&shown.body));
+    }
+    Ok((command, Some(answered.elapsed().as_secs_f64() * 1e3)))
 }

@@ -113,11 +113,11 @@ impl Heartbeats {
     /// When the database does not take it; it stays in memory then.
     pub async fn flush_now(&self) -> Result<(), Arc<sqlx::Error>> {
         // Only under the lock: a statement in flight has taken them out of memory and may still fail.
-        if let Ok(_idle) = self.0.writing.try_lock()
-            && self.0.pending.is_empty()
-        {
+        let idle = self.0.writing.lock().await;
+        if self.0.pending.is_empty() {
             return Ok(());
         }
+        drop(idle);
         self.write().await
     }
 

@@ -19,6 +19,9 @@ use crate::commit::{Appended, Commit, Rejection};
 use crate::log::{Tail, in_time};
 use crate::{LogOptions, Position};
 
+/// How often the appender steps back for those it just answered. More did not fill batches any better.
+const TURNS: usize = 8;
+
 /// Why a commit was not appended.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum AppendError {
@@ -95,9 +98,16 @@ impl Appender {
             if batch.is_empty() {
                 continue;
             }
+            let answered = batch.len();
             self.write(batch).await;
-            // Those just answered get their turn first: what they send next joins the next batch.
-            tokio::task::yield_now().await;
+            // Those just answered get their turn first: what they send next joins the next batch. Bounded
+            // in turns, not in time: it costs microseconds where nobody comes back.
+            for _ in 0..TURNS {
+                if queue.len() + incoming.len() >= answered {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
         }
     }
 

@@ -49,7 +49,7 @@ impl Default for LogOptions {
             statement_deadline: Duration::from_secs(4),
             outcome_deadline: Duration::from_secs(5),
             poll_interval: Duration::from_millis(200),
-            snapshot_every: 100,
+            snapshot_every: 500,
             cached_aggregates: 50_000,
         }
     }

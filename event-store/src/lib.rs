@@ -46,7 +46,7 @@ pub use commit::{Answer, Appended, Commit, KeptAnswer, NewEvent};
 pub use ids::{IdAllocator, IdSequence};
 pub use log::{Log, LogOptions};
 pub use metadata::{Actor, ActorKind, Metadata};
-pub use migrator::{MIGRATOR, MigrationState, migration_state};
+pub use migrator::{MIGRATOR, MigrationState, applied_migrations, migration_state};
 pub use postgres_es::LogRepository;
 pub use recorded::{Position, RecordedEvent, head, read_after};
 pub use repository::Repository;

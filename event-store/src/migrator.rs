@@ -17,23 +17,31 @@ pub struct MigrationState {
     pub unknown: Vec<i64>,
 }
 
+/// What is applied, as version and description, oldest first.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn applied_migrations(pool: &PgPool) -> Result<Vec<(i64, String)>, sqlx::Error> {
+    let has_table: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
+        .fetch_one(pool)
+        .await?;
+    if !has_table {
+        return Ok(Vec::new());
+    }
+    sqlx::query_as(
+        "SELECT version, description FROM _sqlx_migrations WHERE success ORDER BY version",
+    )
+    .fetch_all(pool)
+    .await
+}
+
 /// Compares the database with the embedded migrations.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn migration_state(pool: &PgPool) -> Result<MigrationState, sqlx::Error> {
-    let has_table: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
-        .fetch_one(pool)
-        .await?;
-    let applied: BTreeSet<i64> = if has_table {
-        sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success")
-            .fetch_all(pool)
-            .await?
-            .into_iter()
-            .collect()
-    } else {
-        BTreeSet::new()
-    };
+    let applied = applied_migrations(pool).await?;
+    let applied: BTreeSet<i64> = applied.into_iter().map(|(version, _)| version).collect();
     let embedded: Vec<_> =
         MIGRATOR.iter().filter(|migration| migration.migration_type.is_up_migration()).collect();
     Ok(MigrationState {

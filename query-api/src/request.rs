@@ -2,17 +2,10 @@
 
 use axum::http::HeaderMap;
 use serde_json::{Value, json};
-use service::v1::{Check, Int, Invalid, Loc, PathText, V1Error};
+use service::v1::{Int, Invalid, Loc, V1Error};
 
 use crate::Position;
 use crate::freshness::MIN_POSITION_HEADER;
-
-/// The number in a path with nothing else to check.
-pub(crate) fn path_int(path: &PathText, name: &'static str) -> Result<Int, V1Error> {
-    let mut check = Check::new();
-    let number = check.path_int(path, name);
-    check.finish(|| number)
-}
 
 /// The position that the request demands, if it does.
 pub(crate) fn min_position(headers: &HeaderMap) -> Result<Option<Position>, V1Error> {

@@ -97,7 +97,5 @@ pub(super) async fn stdin(
 }
 
 fn config_id(path: &PathText) -> Result<GameServerConfigId, V1Error> {
-    let mut check = Check::new();
-    let id = check.path_int(path, "id");
-    catalogue::config_id(check.finish(|| id)?)
+    catalogue::config_id(path.int("id")?)
 }

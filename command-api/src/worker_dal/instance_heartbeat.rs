@@ -8,7 +8,7 @@ use chrono::{SubsecRound, Utc};
 use domain::GameServerInstanceId;
 use query_api::read_models::GameServerInstance;
 use service::v1::schema::{HttpValidationError, Refusal};
-use service::v1::{Check, PathText, V1Error};
+use service::v1::{PathText, V1Error};
 
 use super::instance::shown;
 use crate::CommandApi;
@@ -30,9 +30,7 @@ pub(super) async fn heartbeat(
     State(api): State<Arc<CommandApi>>,
     path: PathText,
 ) -> Result<Json<GameServerInstance>, V1Error> {
-    let mut check = Check::new();
-    let id = check.path_int(&path, "id");
-    let id = check.finish(|| id)?.id().ok_or_else(error::instance_not_found)?;
+    let id = path.int("id")?.id().ok_or_else(error::instance_not_found)?;
     let instance = api.store.instances.load_or_last(&id.to_string()).await;
     let instance = instance.map_err(error::instance)?;
     let shown = shown(&instance.state)?;

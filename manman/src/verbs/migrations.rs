@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 
 use anyhow::{Context, Result, bail};
-use event_store::{MIGRATOR, migration_state};
+use event_store::{MIGRATOR, applied_migrations, migration_state};
 use service::config::{DatabaseConfig, Env};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -30,7 +30,7 @@ pub async fn run(env: &Env) -> Result<()> {
 pub async fn downgrade(env: &Env, options: &DowngradeOptions) -> Result<()> {
     let drop_log = options.drop_log.then_some(("manman.drop_log", "on"));
     let pool = connect(env, drop_log).await?;
-    let applied = applied(&pool).await?;
+    let applied = applied_migrations(&pool).await?;
     let target = target(&options.target, &applied)?;
     let undone: Vec<_> = applied.iter().rev().filter(|(version, _)| *version > target).collect();
     if undone.is_empty() {
@@ -95,19 +95,6 @@ async fn connect(env: &Env, setting: Option<(&str, &str)>) -> Result<PgPool> {
         .connect_with(options)
         .await
         .context("the database does not answer")
-}
-
-/// What is applied, oldest first.
-async fn applied(pool: &PgPool) -> Result<Vec<(i64, String)>> {
-    let has_table: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
-        .fetch_one(pool)
-        .await?;
-    if !has_table {
-        return Ok(Vec::new());
-    }
-    Ok(sqlx::query_as("SELECT version, description FROM _sqlx_migrations ORDER BY version")
-        .fetch_all(pool)
-        .await?)
 }
 
 /// The version that is to be the newest afterwards; 0 for none.

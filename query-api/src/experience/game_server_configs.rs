@@ -11,7 +11,7 @@ use super::current_worker::CurrentWorker;
 use crate::read_models::{
     ExternalStatusInfo, GameServerConfig, game_server_config, game_server_instance,
 };
-use crate::request::{not_a_number, path_int};
+use crate::request::not_a_number;
 use crate::{QueryApi, QueryError};
 
 /// The configs that users see, by name.
@@ -42,7 +42,7 @@ pub(super) async fn config_status(
     CurrentWorker(worker): CurrentWorker,
     path: PathText,
 ) -> Result<Json<ExternalStatusInfo>, QueryError> {
-    let id = path_int(&path, "id")?;
+    let id = path.int("id")?;
     let active = game_server_instance::active_instances(&api.reads, worker.worker_id).await?;
     let running = active
         .into_iter()

@@ -6,7 +6,6 @@ use service::v1::PathText;
 use service::v1::schema::HttpValidationError;
 
 use crate::read_models::{GameServer, GameServerCommand, game_server, game_server_command};
-use crate::request::path_int;
 use crate::{QueryApi, QueryError};
 
 /// All game servers.
@@ -35,7 +34,7 @@ pub(super) async fn game_server_commands(
     State(api): State<QueryApi>,
     path: PathText,
 ) -> Result<Json<Vec<GameServerCommand>>, QueryError> {
-    let commands = match path_int(&path, "game_server_id")?.id() {
+    let commands = match path.int("game_server_id")?.id() {
         Some(id) => game_server_command::visible_commands(&api.reads, id).await?,
         None => vec![],
     };

@@ -14,7 +14,6 @@ use crate::read_models::{
     GameServerCommandDefaultWithCommand, GameServerConfig, GameServerConfigCommandWithCommand,
     GameServerInstance, snapshot,
 };
-use crate::request::path_int;
 use crate::{QueryApi, QueryError};
 
 /// An instance, its config, and the commands offered for it.
@@ -46,7 +45,7 @@ pub(super) async fn instance_details(
     path: PathText,
 ) -> Result<Json<InstanceDetailsResponseWithCommands>, QueryError> {
     let unknown = || V1Error::not_found("Instance not found");
-    let id = path_int(&path, "instance_id")?.id().ok_or_else(unknown)?;
+    let id = path.int("instance_id")?.id().ok_or_else(unknown)?;
     let mut reads = snapshot(&api.reads).await?;
     let instance = instance(&mut *reads, id).await?.ok_or_else(unknown)?;
     let config_id = instance.game_server_config_id;

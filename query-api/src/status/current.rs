@@ -8,7 +8,6 @@ use service::v1::{PathText, V1Error};
 
 use crate::etag::unless_known;
 use crate::read_models::ExternalStatusInfo;
-use crate::request::path_int;
 use crate::{QueryApi, QueryError};
 
 /// The current status of a worker.
@@ -28,7 +27,7 @@ pub(super) async fn worker_status(
     path: PathText,
     headers: HeaderMap,
 ) -> Result<Response, QueryError> {
-    let status = match path_int(&path, "worker_id")?.id() {
+    let status = match path.int("worker_id")?.id() {
         Some(id) => api.worker_statuses.get(id).await?,
         None => None,
     };
@@ -53,7 +52,7 @@ pub(super) async fn instance_status(
     path: PathText,
     headers: HeaderMap,
 ) -> Result<Response, QueryError> {
-    let status = match path_int(&path, "game_server_instance_id")?.id() {
+    let status = match path.int("game_server_instance_id")?.id() {
         Some(id) => api.instance_statuses.get(id).await?,
         None => None,
     };

@@ -16,7 +16,6 @@ use uuid::Uuid;
 use super::servers::{ActiveServer, open_instances};
 use super::worker_filter::WorkerFilter;
 use crate::read_models::{StatusType, snapshot};
-use crate::request::path_int;
 use crate::{QueryApi, QueryError};
 
 /// A worker and how it is.
@@ -150,7 +149,7 @@ pub(super) async fn worker(
     path: PathText,
 ) -> Result<Json<WorkerDetails>, QueryError> {
     let unknown = || V1Error::not_found("Worker not found");
-    let id = path_int(&path, "id")?.id().ok_or_else(unknown)?;
+    let id = path.int("id")?.id().ok_or_else(unknown)?;
     let mut reads = snapshot(&api.reads).await?;
     Ok(Json(WorkerDetails {
         worker: worker_with_id(&mut *reads, id).await?.ok_or_else(unknown)?,

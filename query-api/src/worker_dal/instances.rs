@@ -8,7 +8,7 @@ use service::v1::{PathText, V1Error};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::read_models::{GameServerInstance, game_server_instance};
-use crate::request::{not_a_number, path_int};
+use crate::request::not_a_number;
 use crate::{QueryApi, QueryError};
 
 /// Any instance, ended or not.
@@ -26,7 +26,7 @@ pub(super) async fn instance(
     State(api): State<QueryApi>,
     path: PathText,
 ) -> Result<Json<GameServerInstance>, QueryError> {
-    let instance = match path_int(&path, "id")?.id() {
+    let instance = match path.int("id")?.id() {
         Some(id) => game_server_instance::instance(&api.reads, id).await?,
         None => None,
     };

@@ -6,7 +6,6 @@ use service::v1::schema::{HttpValidationError, Refusal};
 use service::v1::{PathText, V1Error};
 
 use crate::read_models::{GameServer, GameServerConfig, game_server, game_server_config};
-use crate::request::path_int;
 use crate::{QueryApi, QueryError};
 
 /// Any config, visible or not.
@@ -24,7 +23,7 @@ pub(super) async fn server_config(
     State(api): State<QueryApi>,
     path: PathText,
 ) -> Result<Json<GameServerConfig>, QueryError> {
-    let config = match path_int(&path, "id")?.id() {
+    let config = match path.int("id")?.id() {
         Some(id) => game_server_config::config(&api.reads, id).await?,
         None => None,
     };
@@ -46,7 +45,7 @@ pub(super) async fn server(
     State(api): State<QueryApi>,
     path: PathText,
 ) -> Result<Json<GameServer>, QueryError> {
-    let server = match path_int(&path, "id")?.id() {
+    let server = match path.int("id")?.id() {
         Some(id) => game_server::game_server(&api.reads, id).await?,
         None => None,
     };

@@ -9,7 +9,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Each room and the rooms it may use.
-const ROOMS: [(&str, &[&str]); 9] = [
+const ROOMS: [(&str, &[&str]); 10] = [
     ("domain", &[]),
     ("event-store", &["domain"]),
     ("messaging", &[]),
@@ -28,8 +28,11 @@ const ROOMS: [(&str, &[&str]); 9] = [
             "projectors",
             "query-api",
             "service",
+            "worker",
         ],
     ),
+    // Runs on game hosts: no database, no domain.
+    ("worker", &["messaging", "service"]),
     // Measures through the doors that others use, HTTP first.
     ("bench", &["domain", "event-store", "projectors"]),
 ];

@@ -9,7 +9,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Each room and the rooms it may use.
-const ROOMS: [(&str, &[&str]); 10] = [
+const ROOMS: [(&str, &[&str]); 11] = [
     ("domain", &[]),
     ("event-store", &["domain"]),
     ("messaging", &[]),
@@ -35,6 +35,8 @@ const ROOMS: [(&str, &[&str]); 10] = [
     ("worker", &["messaging", "service"]),
     // Measures through the doors that others use, HTTP first.
     ("bench", &["domain", "event-store", "projectors"]),
+    // What the agent is shown and tested with: strangers to it, as a game and SteamCMD are.
+    ("demo", &[]),
 ];
 
 /// Libraries that only these rooms may name.

@@ -127,6 +127,8 @@ pub(crate) fn config(error: ExecuteError<ConfigRefusal>) -> V1Error {
         ConfigRefusal::AlreadyExists { .. } => V1Error::conflict(sentence(&refusal)),
         ConfigRefusal::NotKeyValue { .. }
         | ConfigRefusal::OutsideInstallDirectory { .. }
+        | ConfigRefusal::ControlCharacters { .. }
+        | ConfigRefusal::OutOfRange { .. }
         | ConfigRefusal::NulCharacter { .. } => V1Error::bad_request(sentence(&refusal)),
     })
 }
@@ -222,14 +224,15 @@ fn of<E: std::error::Error>(error: ExecuteError<E>, refused: impl FnOnce(E) -> V
 fn worker_refusal(refusal: &WorkerRefusal) -> V1Error {
     match refusal {
         WorkerRefusal::NotFound => worker_not_found(),
-        WorkerRefusal::AlreadyExists { .. } | WorkerRefusal::AlreadyClosed { .. } => {
-            V1Error::conflict(sentence(refusal))
-        }
+        WorkerRefusal::AlreadyExists { .. }
+        | WorkerRefusal::AlreadyClosed { .. }
+        | WorkerRefusal::NameInUse { .. }
+        | WorkerRefusal::TakenOver { .. } => V1Error::conflict(sentence(refusal)),
         WorkerRefusal::Gone { .. } => V1Error::gone(sentence(refusal)),
-        WorkerRefusal::LostReported
+        WorkerRefusal::NotAName { .. }
+        | WorkerRefusal::LostReported
         | WorkerRefusal::ControlCharacters { .. }
-        | WorkerRefusal::NotAscii { .. }
-        | WorkerRefusal::NulCharacter { .. } => V1Error::bad_request(sentence(refusal)),
+        | WorkerRefusal::NotAscii { .. } => V1Error::bad_request(sentence(refusal)),
     }
 }
 
@@ -241,6 +244,7 @@ fn taken(scope: ClaimScope) -> V1Error {
         }
         ClaimScope::ConfigName => "Config with this name already exists for this game server",
         ClaimScope::DefaultConfig => "This game server has a default config already",
+        ClaimScope::WorkerName => "Worker with this name already exists",
     })
 }
 

@@ -16,12 +16,19 @@ pub enum ClaimScope {
     ConfigName,
     /// Being the default config of a game server.
     DefaultConfig,
+    /// The name of an open worker.
+    WorkerName,
 }
 
 impl ClaimScope {
     /// Every scope.
-    pub const ALL: [Self; 4] =
-        [Self::GameServerName, Self::GameServerAppId, Self::ConfigName, Self::DefaultConfig];
+    pub const ALL: [Self; 5] = [
+        Self::GameServerName,
+        Self::GameServerAppId,
+        Self::ConfigName,
+        Self::DefaultConfig,
+        Self::WorkerName,
+    ];
 
     /// The scope's name in the log's `claims` table.
     #[must_use]
@@ -31,6 +38,7 @@ impl ClaimScope {
             Self::GameServerAppId => "game_server_app_id",
             Self::ConfigName => "config_name",
             Self::DefaultConfig => "default_config",
+            Self::WorkerName => "worker_name",
         }
     }
 }

@@ -3,16 +3,35 @@
 //! A changed event shape gets a new `event_version` and one entry here that turns the stored JSON
 //! of the version before into the new one; its old JSON is kept as a sample that tests replay.
 
-use cqrs_es::persist::{EventUpcaster, SerializedEvent};
+use cqrs_es::persist::{EventUpcaster, SemanticVersionEventUpcaster, SerializedEvent};
 use serde_json::Value;
 
 /// All upcasters of the domain, in the order in which they apply.
 pub struct Upcasters(Vec<Box<dyn EventUpcaster>>);
 
-/// The upcasters in force. None yet: every event is at its first version.
+/// The upcasters in force.
 #[must_use]
 pub fn upcasters() -> Upcasters {
-    Upcasters(Vec::new())
+    Upcasters(vec![
+        // No worker closed before this had a name to give back.
+        with_nothing_in("WorkerClosed", "2", "name"),
+        with_nothing_in("InstanceStatusReported", "2", "detail"),
+    ])
+}
+
+/// The version that got a field which the versions before say nothing of.
+fn with_nothing_in(
+    event_type: &'static str,
+    event_version: &str,
+    field: &'static str,
+) -> Box<dyn EventUpcaster> {
+    let upcast = move |mut old: Value| {
+        if let Some(Value::Object(fields)) = old.get_mut(event_type) {
+            fields.insert(field.to_owned(), Value::Null);
+        }
+        old
+    };
+    Box::new(SemanticVersionEventUpcaster::new(event_type, event_version, Box::new(upcast)))
 }
 
 impl Upcasters {
@@ -63,7 +82,6 @@ impl Upcasters {
 
 #[cfg(test)]
 mod tests {
-    use cqrs_es::persist::SemanticVersionEventUpcaster;
     use serde_json::json;
 
     use super::*;

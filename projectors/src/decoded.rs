@@ -86,6 +86,7 @@ fn is_request(event: &Event) -> bool {
             | WorkerEvent::StdinSent { .. }
             | WorkerEvent::ShutdownRequested { .. } => true,
             WorkerEvent::WorkerRegistered { .. }
+            | WorkerEvent::AgentAttached { .. }
             | WorkerEvent::WorkerStatusReported { .. }
             | WorkerEvent::WorkerLost { .. }
             | WorkerEvent::WorkerRecovered { .. }

@@ -75,6 +75,7 @@ fn of_worker(event: &WorkerEvent) -> Option<Change> {
         WorkerEvent::WorkerRecovered { as_of, status } => found(status, as_of),
         WorkerEvent::WorkerStatusConcluded { as_of } => found(StatusType::Complete, as_of),
         WorkerEvent::WorkerRegistered { .. }
+        | WorkerEvent::AgentAttached { .. }
         | WorkerEvent::WorkerClosed { .. }
         | WorkerEvent::StartRequested { .. }
         | WorkerEvent::StopRequested { .. }
@@ -95,7 +96,10 @@ fn of_instance(event: &InstanceEvent) -> Option<Change> {
         InstanceEvent::InstanceLost { as_of, .. } => found(StatusType::Lost, as_of),
         InstanceEvent::InstanceRecovered { as_of, status } => found(status, as_of),
         InstanceEvent::InstanceStatusConcluded { as_of } => found(StatusType::Complete, as_of),
-        InstanceEvent::InstanceCreated { .. } | InstanceEvent::InstanceClosed { .. } => None,
+        // v1's subscribers know no progress.
+        InstanceEvent::InstanceCreated { .. }
+        | InstanceEvent::InstanceProgressed { .. }
+        | InstanceEvent::InstanceClosed { .. } => None,
     }
 }
 

@@ -53,6 +53,7 @@ fn register(id: i32) -> WorkerCommand {
         worker_id: WorkerId(id),
         surface: Surface::V1,
         name: None,
+        agent: None,
         at: DateTime::UNIX_EPOCH,
     }
 }

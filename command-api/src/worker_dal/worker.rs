@@ -55,7 +55,8 @@ pub(super) async fn create(
     let (worker_id, at) = (api.ids.worker.next().await.map_err(error::append)?, caller.at);
     let reply = Reply::of(&RegisteredWorker { worker_id, created_date: at })?;
     let worker_id = WorkerId(worker_id);
-    let command = WorkerCommand::Register { worker_id, surface: Surface::V1, name: None, at };
+    let command =
+        WorkerCommand::Register { worker_id, surface: Surface::V1, name: None, agent: None, at };
     let context = caller.answering(Actor::agent("new-worker"), &reply)?;
     let done = api.store.workers.create(&worker_id.to_string(), command, &context).await;
     reply.to(&done.map_err(error::worker)?)
@@ -123,7 +124,9 @@ impl CommandApi {
     ) -> Result<Arc<Worker>, ExecuteError<WorkerRefusal>> {
         // A sign of life counts while the database is away, too; what must be appended then fails there.
         let worker = self.store.workers.load_or_last(&worker_id.to_string()).await?.state;
-        worker.decide(WorkerCommand::Heartbeat).map_err(ExecuteError::Refused)?;
+        worker
+            .decide(WorkerCommand::Heartbeat { agent_id: None })
+            .map_err(ExecuteError::Refused)?;
         Ok(worker)
     }
 

@@ -120,6 +120,7 @@ async fn a_worker_takes_over_from_all_others_of_its_surface() {
             worker_id: WorkerId(50),
             surface: Surface::Native,
             name: Some("attic".to_owned()),
+            agent: None,
             at: now(),
         };
         app.store.workers.execute("50", native, &context()).await.unwrap();

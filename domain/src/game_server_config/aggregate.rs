@@ -6,6 +6,7 @@ use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
 
+use crate::game_server::ServerType;
 use crate::text::has_nul;
 use crate::{
     GameServerCommandId, GameServerConfigCommandId, GameServerConfigId, GameServerConfigOptionId,
@@ -15,6 +16,7 @@ use crate::{
 use super::command::GameServerConfigCommand;
 use super::event::{GameServerConfigEvent, OptionType};
 use super::refusal::ConfigRefusal;
+use super::supervision::Supervision;
 
 /// A config as its events tell it; without settings it does not exist.
 ///
@@ -24,6 +26,9 @@ use super::refusal::ConfigRefusal;
 pub struct GameServerConfig {
     /// How it starts its game server.
     pub settings: Option<ConfigSettings>,
+    /// How its process is stopped and when it is started again.
+    #[serde(default)]
+    pub supervision: Supervision,
     /// Values for its game server's command templates.
     pub commands: BTreeMap<GameServerConfigCommandId, ConfigCommand>,
     /// What it adds to a start.
@@ -43,7 +48,7 @@ pub struct ConfigSettings {
     pub is_default: bool,
     /// Whether lists show it.
     pub is_visible: bool,
-    /// The executable, relative to the install directory.
+    /// The executable, relative to the install directory; or absolute, of a LOCAL game server.
     pub executable: String,
     /// Its arguments, verbatim.
     pub args: Vec<String>,
@@ -97,21 +102,30 @@ impl GameServerConfig {
                 name,
                 is_default,
                 is_visible,
+                server_type,
                 executable,
                 args,
                 env_var,
                 post_install_commands,
-            } => self.add(ConfigSettings {
-                game_server_config_id,
-                game_server_id,
-                name,
-                is_default,
-                is_visible,
-                executable,
-                args,
-                env_var,
-                post_install_commands,
-            }),
+                supervision,
+            } => {
+                let settings = ConfigSettings {
+                    game_server_config_id,
+                    game_server_id,
+                    name,
+                    is_default,
+                    is_visible,
+                    executable,
+                    args,
+                    env_var,
+                    post_install_commands,
+                };
+                self.add(settings, server_type, supervision)
+            }
+            GameServerConfigCommand::SetSupervision(supervision) => {
+                self.require_settings()?;
+                self.set_supervision(supervision)
+            }
             GameServerConfigCommand::AddCommand {
                 game_server_config_command_id,
                 game_server_command_id,
@@ -136,7 +150,12 @@ impl GameServerConfig {
         }
     }
 
-    fn add(&self, settings: ConfigSettings) -> Result<Vec<GameServerConfigEvent>, ConfigRefusal> {
+    fn add(
+        &self,
+        settings: ConfigSettings,
+        server_type: ServerType,
+        supervision: Option<Supervision>,
+    ) -> Result<Vec<GameServerConfigEvent>, ConfigRefusal> {
         if let Some(existing) = &self.settings {
             return Err(ConfigRefusal::AlreadyExists {
                 game_server_config_id: existing.game_server_config_id,
@@ -144,11 +163,12 @@ impl GameServerConfig {
         }
         // Earlier v1 workers name the install directory after the config.
         require_inside("name", &settings.name)?;
-        require_inside("executable", &settings.executable)?;
+        require_executable(&settings.executable, server_type)?;
         require_storable("arguments", &settings.args)?;
         require_key_values(&settings.env_var)?;
         require_storable("post-install commands", &settings.post_install_commands)?;
-        Ok(vec![GameServerConfigEvent::GameServerConfigAdded {
+        let supervised = supervision.map_or(Ok(Vec::new()), |set| self.set_supervision(set))?;
+        let added = GameServerConfigEvent::GameServerConfigAdded {
             game_server_config_id: settings.game_server_config_id,
             game_server_id: settings.game_server_id,
             name: settings.name,
@@ -158,7 +178,19 @@ impl GameServerConfig {
             args: settings.args,
             env_var: settings.env_var,
             post_install_commands: settings.post_install_commands,
-        }])
+        };
+        Ok(std::iter::once(added).chain(supervised).collect())
+    }
+
+    fn set_supervision(
+        &self,
+        supervision: Supervision,
+    ) -> Result<Vec<GameServerConfigEvent>, ConfigRefusal> {
+        supervision.require_sound()?;
+        if supervision == self.supervision {
+            return Ok(Vec::new());
+        }
+        Ok(vec![supervision.set()])
     }
 
     fn add_command(
@@ -238,9 +270,23 @@ fn require_key_values<'a>(
     Ok(())
 }
 
+/// A LOCAL game server may be anywhere on its game host, but not somewhere else than it seems.
+fn require_executable(path: &String, server_type: ServerType) -> Result<(), ConfigRefusal> {
+    match (server_type, path.strip_prefix('/')) {
+        (ServerType::Local, Some(_)) if !leads_up(path) => require_storable("executable", [path]),
+        (ServerType::Local | ServerType::Steam, Some(_) | None) => {
+            require_inside("executable", path)
+        }
+    }
+}
+
+fn leads_up(path: &str) -> bool {
+    path.split('/').any(|component| component == "..")
+}
+
 /// Split by hand: workers are Linux machines, whatever this is compiled for.
 fn require_inside(field: &'static str, path: &String) -> Result<(), ConfigRefusal> {
-    if path.starts_with('/') || path.split('/').any(|component| component == "..") {
+    if path.starts_with('/') || leads_up(path) {
         return Err(ConfigRefusal::OutsideInstallDirectory { field, path: path.clone() });
     }
     require_storable(field, [path])
@@ -289,6 +335,21 @@ impl Aggregate for GameServerConfig {
                     env_var,
                     post_install_commands,
                 });
+            }
+            GameServerConfigEvent::SupervisionSet {
+                stop_line,
+                stop_grace_seconds,
+                restart,
+                restart_limit,
+                restart_window_seconds,
+            } => {
+                self.supervision = Supervision {
+                    stop_line,
+                    stop_grace_seconds,
+                    restart,
+                    restart_limit,
+                    restart_window_seconds,
+                };
             }
             GameServerConfigEvent::ConfigCommandAdded {
                 game_server_config_command_id,

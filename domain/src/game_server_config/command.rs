@@ -1,11 +1,13 @@
 //! What one may ask of a config aggregate. Ids come with the command.
 
+use crate::game_server::ServerType;
 use crate::{
     GameServerCommandId, GameServerConfigCommandId, GameServerConfigId, GameServerConfigOptionId,
     GameServerId,
 };
 
 use super::event::OptionType;
+use super::supervision::Supervision;
 
 /// What one may ask of a config aggregate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +24,10 @@ pub enum GameServerConfigCommand {
         is_default: bool,
         /// Whether lists show it.
         is_visible: bool,
-        /// The executable, relative to the install directory.
+        /// How that game server is installed: decides where the executable may be.
+        server_type: ServerType,
+        /// The executable, relative to the install directory; of a LOCAL game server it may be an
+        /// absolute path.
         executable: String,
         /// Its arguments, verbatim.
         args: Vec<String>,
@@ -30,7 +35,11 @@ pub enum GameServerConfigCommand {
         env_var: Vec<String>,
         /// Shell commands run after the install.
         post_install_commands: Vec<String>,
+        /// How its process is stopped and when it is started again; without it as by default.
+        supervision: Option<Supervision>,
     },
+    /// Change how its process is stopped and when it is started again. No event when it is so already.
+    SetSupervision(Supervision),
     /// Add a value for a command template of its game server. Refused when template and value are
     /// taken; that the template exists is the caller's check.
     AddCommand {

@@ -8,6 +8,8 @@ use crate::{
     GameServerConfigId, GameServerConfigOptionId, GameServerId,
 };
 
+use super::supervision::RestartPolicy;
+
 /// What a config option adds to a start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -47,7 +49,7 @@ pub enum GameServerConfigEvent {
         is_default: bool,
         /// Whether lists show it.
         is_visible: bool,
-        /// The executable, relative to the install directory.
+        /// The executable, relative to the install directory; or absolute, of a LOCAL game server.
         executable: String,
         /// Its arguments, verbatim.
         args: Vec<String>,
@@ -55,6 +57,20 @@ pub enum GameServerConfigEvent {
         env_var: Vec<String>,
         /// Shell commands run after the install, in order.
         post_install_commands: Vec<String>,
+    },
+    /// How its process is stopped and when it is started again was changed from what it was; at first
+    /// it is as by default.
+    SupervisionSet {
+        /// A console line that asks the game server to end.
+        stop_line: Option<String>,
+        /// How long it may take to end before it is killed, in seconds.
+        stop_grace_seconds: i32,
+        /// When it is started again.
+        restart: RestartPolicy,
+        /// How many restarts are made within the window before it stays down.
+        restart_limit: i32,
+        /// The window, in seconds.
+        restart_window_seconds: i32,
     },
     /// A value for one of the game server's command templates was added.
     ConfigCommandAdded {
@@ -90,6 +106,7 @@ impl DomainEvent for GameServerConfigEvent {
     fn event_type(&self) -> String {
         match self {
             Self::GameServerConfigAdded { .. } => "GameServerConfigAdded",
+            Self::SupervisionSet { .. } => "SupervisionSet",
             Self::ConfigCommandAdded { .. } => "ConfigCommandAdded",
             Self::ConfigOptionAdded { .. } => "ConfigOptionAdded",
         }
@@ -117,7 +134,9 @@ impl Claims for GameServerConfigEvent {
                 }
                 changes
             }
-            Self::ConfigCommandAdded { .. } | Self::ConfigOptionAdded { .. } => Vec::new(),
+            Self::SupervisionSet { .. }
+            | Self::ConfigCommandAdded { .. }
+            | Self::ConfigOptionAdded { .. } => Vec::new(),
         }
     }
 }

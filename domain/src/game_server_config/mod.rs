@@ -4,6 +4,7 @@ mod aggregate;
 mod command;
 mod event;
 mod refusal;
+mod supervision;
 #[cfg(test)]
 mod tests;
 
@@ -11,3 +12,4 @@ pub use aggregate::{ConfigCommand, ConfigOption, ConfigSettings, GameServerConfi
 pub use command::GameServerConfigCommand;
 pub use event::{GameServerConfigEvent, OptionType};
 pub use refusal::ConfigRefusal;
+pub use supervision::{RestartPolicy, Supervision};

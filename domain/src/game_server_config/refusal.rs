@@ -38,6 +38,24 @@ pub enum ConfigRefusal {
         /// The path.
         path: String,
     },
+    /// It must be one line, and nothing that the console acts on.
+    #[error("the {field} contains a control character")]
+    ControlCharacters {
+        /// What contains it, in words for a person.
+        field: &'static str,
+    },
+    /// A number beyond what makes sense.
+    #[error("the {field} must be {least} to {most}, {value} is not")]
+    OutOfRange {
+        /// Which number, in words for a person.
+        field: &'static str,
+        /// What was given.
+        value: i32,
+        /// The least it may be.
+        least: i32,
+        /// The most it may be.
+        most: i32,
+    },
     /// PostgreSQL has no text with a NUL in it, so no read model could ever show it.
     #[error("the {field} contains a NUL character")]
     NulCharacter {
@@ -53,6 +71,8 @@ impl Refusal for ConfigRefusal {
             Self::AlreadyExists { .. } | Self::CommandTaken { .. } => RefusalKind::Conflict,
             Self::NotKeyValue { .. }
             | Self::OutsideInstallDirectory { .. }
+            | Self::ControlCharacters { .. }
+            | Self::OutOfRange { .. }
             | Self::NulCharacter { .. } => RefusalKind::Invalid,
         }
     }

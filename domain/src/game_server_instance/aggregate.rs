@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     CurrentStatus, GameServerConfigId, GameServerId, GameServerInstanceId, Instant, Standing,
-    StatusReport, StatusType, WorkerId,
+    StatusType, WorkerId,
 };
 
 use super::command::InstanceCommand;
@@ -30,6 +30,8 @@ pub struct GameServerInstance {
     pub status: Option<CurrentStatus>,
     /// Why it is held lost, while it is: what is lost with its worker comes back with its worker.
     pub lost_by: Option<InstanceLostBy>,
+    /// When its installation was last reported to have gone on, in the status shown.
+    pub progressed_at: Option<Instant>,
 }
 
 /// What an instance runs, and where.
@@ -85,7 +87,7 @@ impl GameServerInstance {
                 worker_id,
                 created_at: at,
             }),
-            InstanceCommand::ReportStatus(report) => self.report_status(&report),
+            InstanceCommand::ReportStatus(report) => self.report_status(report),
             InstanceCommand::DeclareLost { at, by, last_heartbeat_at } => {
                 self.declare_lost(at, by, last_heartbeat_at)
             }
@@ -107,21 +109,6 @@ impl GameServerInstance {
             game_server_id: run.game_server_id,
             worker_id: run.worker_id,
             created_at: run.created_at,
-        }])
-    }
-
-    /// Closed instances may be reported on: v1 workers report the end after the shutdown.
-    fn report_status(&self, report: &StatusReport) -> Result<Vec<InstanceEvent>, InstanceRefusal> {
-        self.require_run()?;
-        if report.status == StatusType::Lost {
-            return Err(InstanceRefusal::LostReported);
-        }
-        let (standing, as_of) = CurrentStatus::place(self.status.as_ref(), report);
-        Ok(vec![InstanceEvent::InstanceStatusReported {
-            status: report.status,
-            reported_as_of: report.as_of,
-            as_of,
-            standing,
         }])
     }
 
@@ -203,7 +190,7 @@ impl GameServerInstance {
         unfinished.then(|| InstanceEvent::InstanceStatusConcluded { as_of: self.next_as_of(at) })
     }
 
-    fn require_run(&self) -> Result<&Run, InstanceRefusal> {
+    pub(super) fn require_run(&self) -> Result<&Run, InstanceRefusal> {
         self.run.as_ref().ok_or(InstanceRefusal::NotFound)
     }
 
@@ -214,6 +201,7 @@ impl GameServerInstance {
     fn show(&mut self, status: StatusType, as_of: Instant) {
         self.status = Some(CurrentStatus::observed(status, as_of));
         self.lost_by = None;
+        self.progressed_at = None;
     }
 }
 
@@ -258,6 +246,7 @@ impl Aggregate for GameServerInstance {
                 Standing::Current => self.show(status, as_of),
                 Standing::Outdated | Standing::AfterTerminal => {}
             },
+            InstanceEvent::InstanceProgressed { as_of, .. } => self.progressed_at = Some(as_of),
             InstanceEvent::InstanceLost { as_of, by, .. } => {
                 self.status = Some(CurrentStatus::lost(self.status.as_ref(), as_of));
                 self.lost_by = Some(by);

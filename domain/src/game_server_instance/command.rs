@@ -1,10 +1,9 @@
 //! What one may ask of an instance aggregate. Time and ids come with the command.
 
-use crate::{
-    GameServerConfigId, GameServerId, GameServerInstanceId, Instant, StatusReport, WorkerId,
-};
+use crate::{GameServerConfigId, GameServerId, GameServerInstanceId, Instant, WorkerId};
 
 use super::event::{InstanceClosedBy, InstanceLostBy};
+use super::report::InstanceReport;
 
 /// What one may ask of an instance aggregate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,8 +22,9 @@ pub enum InstanceCommand {
         /// Now.
         at: Instant,
     },
-    /// Its worker reports a status.
-    ReportStatus(StatusReport),
+    /// Its worker reports a status. One that is INITIALIZING already and reports nothing but progress
+    /// has progressed; progress that comes after newer progress is no event.
+    ReportStatus(InstanceReport),
     /// Nothing is known of it any more. No event when it is already lost, closed, or has no status
     /// or a terminal one.
     DeclareLost {

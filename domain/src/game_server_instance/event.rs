@@ -8,6 +8,8 @@ use crate::{
     StatusType, WorkerId,
 };
 
+use super::report::StatusDetail;
+
 /// Why an instance is held lost. It recovers by the same way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -54,6 +56,21 @@ pub enum InstanceEvent {
         as_of: Instant,
         /// Whether it became the current status.
         standing: Standing,
+        /// What else the worker told.
+        detail: Option<StatusDetail>,
+    },
+    /// Its installation went on; the status stays INITIALIZING.
+    InstanceProgressed {
+        /// What is being done, in one word.
+        phase: String,
+        /// Of this phase, 0 to 100.
+        percent: Option<u8>,
+        /// Of this phase, in bytes.
+        bytes_done: Option<i64>,
+        /// Of this phase, in bytes.
+        bytes_total: Option<i64>,
+        /// When: the worker's clock, clamped to the time of receipt.
+        as_of: Instant,
     },
     /// Nothing is known of it any more.
     InstanceLost {
@@ -90,6 +107,7 @@ impl DomainEvent for InstanceEvent {
         match self {
             Self::InstanceCreated { .. } => "InstanceCreated",
             Self::InstanceStatusReported { .. } => "InstanceStatusReported",
+            Self::InstanceProgressed { .. } => "InstanceProgressed",
             Self::InstanceLost { .. } => "InstanceLost",
             Self::InstanceRecovered { .. } => "InstanceRecovered",
             Self::InstanceClosed { .. } => "InstanceClosed",
@@ -99,7 +117,16 @@ impl DomainEvent for InstanceEvent {
     }
 
     fn event_version(&self) -> String {
-        "1".to_owned()
+        match self {
+            Self::InstanceStatusReported { .. } => "2",
+            Self::InstanceCreated { .. }
+            | Self::InstanceProgressed { .. }
+            | Self::InstanceLost { .. }
+            | Self::InstanceRecovered { .. }
+            | Self::InstanceClosed { .. }
+            | Self::InstanceStatusConcluded { .. } => "1",
+        }
+        .to_owned()
     }
 }
 

@@ -4,6 +4,7 @@ mod aggregate;
 mod command;
 mod event;
 mod refusal;
+mod report;
 #[cfg(test)]
 mod tests;
 
@@ -11,3 +12,4 @@ pub use aggregate::{GameServerInstance, InstanceClosure, Run};
 pub use command::InstanceCommand;
 pub use event::{InstanceClosedBy, InstanceEvent, InstanceLostBy};
 pub use refusal::InstanceRefusal;
+pub use report::{InstanceReport, Progress, StatusDetail};

@@ -6,9 +6,9 @@ use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
 
-use crate::text::has_nul;
 use crate::{CurrentStatus, Instant, RequestId, Standing, StatusReport, StatusType, WorkerId};
 
+use super::agent::{Agent, AttachedAgent, require_name};
 use super::command::WorkerCommand;
 use super::event::{Surface, WorkerClosedBy, WorkerEvent};
 use super::refusal::WorkerRefusal;
@@ -19,6 +19,8 @@ use super::requests::{PendingRequest, RequestSummary};
 pub struct Worker {
     /// Who it is.
     pub registration: Option<Registration>,
+    /// The agent that speaks as it; v1 workers have none.
+    pub agent: Option<AttachedAgent>,
     /// How it ended, once it did.
     pub closure: Option<WorkerClosure>,
     /// The status shown; `None` until the first report or loss. An end is not yet a final status:
@@ -66,10 +68,14 @@ impl Worker {
     /// The refusal, when the state or the command itself forbids it.
     pub fn decide(&self, command: WorkerCommand) -> Result<Vec<WorkerEvent>, WorkerRefusal> {
         match command {
-            WorkerCommand::Register { worker_id, surface, name, at } => {
-                self.register(worker_id, surface, name, at)
+            WorkerCommand::Register { worker_id, surface, name, agent, at } => {
+                let registration = Registration { worker_id, surface, name, registered_at: at };
+                self.register(registration, agent)
             }
-            WorkerCommand::Heartbeat => self.require_open().map(|_| Vec::new()),
+            WorkerCommand::Attach { agent, at, last_heartbeat_at } => {
+                self.attach(agent, at, last_heartbeat_at)
+            }
+            WorkerCommand::Heartbeat { agent_id } => self.heartbeat(agent_id),
             WorkerCommand::ReportStatus(report) => self.report_status(&report),
             WorkerCommand::DeclareLost { at, last_heartbeat_at } => {
                 self.declare_lost(at, last_heartbeat_at)
@@ -88,18 +94,17 @@ impl Worker {
 
     fn register(
         &self,
-        worker_id: WorkerId,
-        surface: Surface,
-        name: Option<String>,
-        registered_at: Instant,
+        registration: Registration,
+        agent: Option<Agent>,
     ) -> Result<Vec<WorkerEvent>, WorkerRefusal> {
-        if let Some(registration) = &self.registration {
-            return Err(WorkerRefusal::AlreadyExists { worker_id: registration.worker_id });
+        if let Some(existing) = &self.registration {
+            return Err(WorkerRefusal::AlreadyExists { worker_id: existing.worker_id });
         }
-        if name.as_deref().is_some_and(has_nul) {
-            return Err(WorkerRefusal::NulCharacter { field: "name" });
-        }
-        Ok(vec![WorkerEvent::WorkerRegistered { worker_id, surface, name, registered_at }])
+        let Registration { worker_id, surface, name, registered_at } = registration;
+        name.as_deref().map_or(Ok(()), require_name)?;
+        let registered = WorkerEvent::WorkerRegistered { worker_id, surface, name, registered_at };
+        let attached = agent.map(|agent| agent.attached(registered_at));
+        Ok(std::iter::once(registered).chain(attached).collect())
     }
 
     /// Closed workers may report: the final report comes after the goodbye.
@@ -154,7 +159,8 @@ impl Worker {
                 closed_at: closure.closed_at,
             });
         }
-        let mut events = vec![WorkerEvent::WorkerClosed { closed_at: at, by }];
+        let mut events =
+            vec![WorkerEvent::WorkerClosed { closed_at: at, by, name: registration.name.clone() }];
         if self.status.is_some_and(|current| current.is_lost()) {
             events.push(WorkerEvent::WorkerStatusConcluded { as_of: self.next_as_of(at) });
         }
@@ -215,6 +221,9 @@ impl Aggregate for Worker {
             WorkerEvent::WorkerRegistered { worker_id, surface, name, registered_at } => {
                 self.registration = Some(Registration { worker_id, surface, name, registered_at });
             }
+            WorkerEvent::AgentAttached { agent_id, agent_version, attached_at } => {
+                self.agent = Some(AttachedAgent { agent_id, agent_version, attached_at });
+            }
             WorkerEvent::WorkerStatusReported { status, as_of, standing, .. } => match standing {
                 Standing::Current => self.status = Some(CurrentStatus::observed(status, as_of)),
                 Standing::Outdated | Standing::AfterTerminal => {}
@@ -225,7 +234,7 @@ impl Aggregate for Worker {
             WorkerEvent::WorkerRecovered { as_of, status } => {
                 self.status = Some(CurrentStatus::observed(status, as_of));
             }
-            WorkerEvent::WorkerClosed { closed_at, by } => {
+            WorkerEvent::WorkerClosed { closed_at, by, name: _ } => {
                 self.closure = Some(WorkerClosure { closed_at, by });
             }
             WorkerEvent::WorkerStatusConcluded { as_of } => {

@@ -1,7 +1,10 @@
 //! What one may ask of a worker aggregate. Time and ids come with the command.
 
+use uuid::Uuid;
+
 use crate::{GameServerConfigId, GameServerInstanceId, Instant, RequestId, StatusReport, WorkerId};
 
+use super::agent::Agent;
 use super::event::{Surface, WorkerClosedBy};
 
 /// What a request asks of the worker.
@@ -61,13 +64,28 @@ pub enum WorkerCommand {
         worker_id: WorkerId,
         /// The surface it speaks.
         surface: Surface,
-        /// Its stable name, on the native surface.
+        /// Its stable name, on the native surface. No two open workers have the same: see its
+        /// [claims](crate::Claims).
         name: Option<String>,
+        /// The agent that will speak as it, on the native surface.
+        agent: Option<Agent>,
         /// Now.
         at: Instant,
     },
+    /// An agent comes back, or takes the worker over. Refused while another one is alive.
+    Attach {
+        /// The agent that will speak as it.
+        agent: Agent,
+        /// Now, on the clock of `last_heartbeat_at`.
+        at: Instant,
+        /// The worker's last sign of life, if there was one.
+        last_heartbeat_at: Option<Instant>,
+    },
     /// Proof of life: refused for an unknown or closed worker, never an event (heartbeats are telemetry).
-    Heartbeat,
+    Heartbeat {
+        /// The agent that speaks, where it says so: refused when another one took over.
+        agent_id: Option<Uuid>,
+    },
     /// The worker reports a status of its own.
     ReportStatus(StatusReport),
     /// It fell silent. No event when it is already lost, ended or has a terminal status.

@@ -2,10 +2,11 @@
 
 use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::{
-    ClaimChange, Claims, GameServerConfigId, GameServerInstanceId, Instant, RequestId, Standing,
-    StatusType, WorkerId,
+    Claim, ClaimChange, ClaimScope, Claims, GameServerConfigId, GameServerInstanceId, Instant,
+    RequestId, Standing, StatusType, WorkerId,
 };
 
 /// The surface a worker registered over. v1's "shut down all others" closes only v1 workers.
@@ -44,6 +45,16 @@ pub enum WorkerEvent {
         /// When, on our clock.
         registered_at: Instant,
     },
+    /// An agent speaks as the worker from here on: the first one, the same one after a restart, or
+    /// another one that took over.
+    AgentAttached {
+        /// Which one.
+        agent_id: Uuid,
+        /// Its version.
+        agent_version: String,
+        /// When, on our clock.
+        attached_at: Instant,
+    },
     /// The worker reported a status of its own.
     WorkerStatusReported {
         /// The status it reported.
@@ -75,6 +86,8 @@ pub enum WorkerEvent {
         closed_at: Instant,
         /// Why.
         by: WorkerClosedBy,
+        /// The name that is free from here on, if it had one.
+        name: Option<String>,
     },
     /// It ended without a final status of its own; it is shown as COMPLETE from here on.
     WorkerStatusConcluded {
@@ -167,6 +180,7 @@ impl DomainEvent for WorkerEvent {
     fn event_type(&self) -> String {
         match self {
             Self::WorkerRegistered { .. } => "WorkerRegistered",
+            Self::AgentAttached { .. } => "AgentAttached",
             Self::WorkerStatusReported { .. } => "WorkerStatusReported",
             Self::WorkerLost { .. } => "WorkerLost",
             Self::WorkerRecovered { .. } => "WorkerRecovered",
@@ -185,12 +199,50 @@ impl DomainEvent for WorkerEvent {
     }
 
     fn event_version(&self) -> String {
-        "1".to_owned()
+        match self {
+            Self::WorkerClosed { .. } => "2",
+            Self::WorkerRegistered { .. }
+            | Self::AgentAttached { .. }
+            | Self::WorkerStatusReported { .. }
+            | Self::WorkerLost { .. }
+            | Self::WorkerRecovered { .. }
+            | Self::WorkerStatusConcluded { .. }
+            | Self::StartRequested { .. }
+            | Self::StopRequested { .. }
+            | Self::StdinSent { .. }
+            | Self::ShutdownRequested { .. }
+            | Self::RequestFulfilled { .. }
+            | Self::RequestRefused { .. }
+            | Self::RequestFailed { .. }
+            | Self::RequestTimedOut { .. } => "1",
+        }
+        .to_owned()
     }
 }
 
 impl Claims for WorkerEvent {
     fn claims(&self) -> Vec<ClaimChange> {
-        Vec::new()
+        let named = |name: &String| Claim { scope: ClaimScope::WorkerName, key: name.clone() };
+        match self {
+            Self::WorkerRegistered { name, .. } => {
+                name.iter().map(|name| ClaimChange::Take(named(name))).collect()
+            }
+            Self::WorkerClosed { name, .. } => {
+                name.iter().map(|name| ClaimChange::Release(named(name))).collect()
+            }
+            Self::AgentAttached { .. }
+            | Self::WorkerStatusReported { .. }
+            | Self::WorkerLost { .. }
+            | Self::WorkerRecovered { .. }
+            | Self::WorkerStatusConcluded { .. }
+            | Self::StartRequested { .. }
+            | Self::StopRequested { .. }
+            | Self::StdinSent { .. }
+            | Self::ShutdownRequested { .. }
+            | Self::RequestFulfilled { .. }
+            | Self::RequestRefused { .. }
+            | Self::RequestFailed { .. }
+            | Self::RequestTimedOut { .. } => Vec::new(),
+        }
     }
 }

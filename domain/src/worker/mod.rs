@@ -1,5 +1,6 @@
 //! A worker: the agent on one game host.
 
+mod agent;
 mod aggregate;
 mod command;
 mod event;
@@ -8,6 +9,7 @@ mod requests;
 #[cfg(test)]
 mod tests;
 
+pub use agent::{AGENT_ALIVE_FOR, Agent, AttachedAgent};
 pub use aggregate::{Registration, Worker, WorkerClosure};
 pub use command::{Outcome, Request, WorkerCommand};
 pub use event::{Surface, WorkerClosedBy, WorkerEvent};

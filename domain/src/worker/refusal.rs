@@ -30,6 +30,30 @@ pub enum WorkerRefusal {
         /// When it was closed, on our clock.
         closed_at: Instant,
     },
+    /// A live agent has the worker of that name.
+    #[error(
+        "worker {worker_id} has that name and an agent that was heard of at {last_heartbeat_at}"
+    )]
+    NameInUse {
+        /// The worker that has the name.
+        worker_id: WorkerId,
+        /// The last sign of life of its agent.
+        last_heartbeat_at: Instant,
+    },
+    /// Another agent attached since; the one that asks must stop speaking as this worker.
+    #[error("another agent took worker {worker_id} over")]
+    TakenOver {
+        /// The worker.
+        worker_id: WorkerId,
+    },
+    /// Nobody could tell such names apart, or write them down.
+    #[error(
+        "a worker's name is 1 to 128 printable characters without blanks at its ends, {name:?} is not"
+    )]
+    NotAName {
+        /// What was given, cut where it is too long.
+        name: String,
+    },
     /// Only ManMan can tell that a worker fell silent; a worker that says so is not silent.
     #[error("LOST is not a status that can be reported")]
     LostReported,
@@ -45,24 +69,21 @@ pub enum WorkerRefusal {
         /// The offending word.
         word: String,
     },
-    /// PostgreSQL has no text with a NUL in it, so no read model could ever show it.
-    #[error("the {field} contains a NUL character")]
-    NulCharacter {
-        /// What contains it, in words for a person.
-        field: &'static str,
-    },
 }
 
 impl Refusal for WorkerRefusal {
     fn kind(&self) -> RefusalKind {
         match self {
             Self::NotFound => RefusalKind::NotFound,
-            Self::AlreadyExists { .. } | Self::AlreadyClosed { .. } => RefusalKind::Conflict,
+            Self::AlreadyExists { .. }
+            | Self::AlreadyClosed { .. }
+            | Self::NameInUse { .. }
+            | Self::TakenOver { .. } => RefusalKind::Conflict,
             Self::Gone { .. } => RefusalKind::Gone,
-            Self::LostReported
+            Self::NotAName { .. }
+            | Self::LostReported
             | Self::ControlCharacters { .. }
-            | Self::NotAscii { .. }
-            | Self::NulCharacter { .. } => RefusalKind::Invalid,
+            | Self::NotAscii { .. } => RefusalKind::Invalid,
         }
     }
 }

@@ -2,13 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::text::{has_control, has_nul};
+use crate::text::{cut, has_control};
 use crate::{GameServerConfigId, GameServerInstanceId, Instant, RequestId};
 
 use super::aggregate::Worker;
 use super::command::{Outcome, Request};
 use super::event::{Surface, WorkerClosedBy, WorkerEvent};
 use super::refusal::WorkerRefusal;
+
+/// More of a reason is cut off: an outcome is not refused for how it is told.
+const LONGEST_REASON: usize = 2_000;
 
 /// A request to a worker that has no outcome yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,12 +110,12 @@ impl Worker {
             }
             Outcome::Refused { reason } => WorkerEvent::RequestRefused {
                 request_id,
-                reason: require_storable(reason)?,
+                reason: cut(&reason, LONGEST_REASON),
                 resolved_at,
             },
             Outcome::Failed { reason } => WorkerEvent::RequestFailed {
                 request_id,
-                reason: require_storable(reason)?,
+                reason: cut(&reason, LONGEST_REASON),
                 resolved_at,
             },
             Outcome::TimedOut => WorkerEvent::RequestTimedOut { request_id, resolved_at },
@@ -165,11 +168,4 @@ fn require_readable(words: &[String], surface: Surface) -> Result<(), WorkerRefu
         }
     }
     Ok(())
-}
-
-fn require_storable(reason: String) -> Result<String, WorkerRefusal> {
-    if has_nul(&reason) {
-        return Err(WorkerRefusal::NulCharacter { field: "reason" });
-    }
-    Ok(reason)
 }

@@ -76,7 +76,13 @@ pub fn at(micros: i64) -> DateTime<Utc> {
 }
 
 pub fn register(id: i32) -> WorkerCommand {
-    WorkerCommand::Register { worker_id: WorkerId(id), surface: Surface::V1, name: None, at: at(0) }
+    WorkerCommand::Register {
+        worker_id: WorkerId(id),
+        surface: Surface::V1,
+        name: None,
+        agent: None,
+        at: at(0),
+    }
 }
 
 /// A report that identifies itself by its instant.

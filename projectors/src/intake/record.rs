@@ -114,7 +114,7 @@ impl Recorder {
                 result(report, self.store.workers.execute(&id, command, &context).await)
             }
             EntityType::GameServerInstance => {
-                let command = InstanceCommand::ReportStatus(report.status);
+                let command = InstanceCommand::ReportStatus(report.status.into());
                 result(report, self.store.instances.execute(&id, command, &context).await)
             }
         }

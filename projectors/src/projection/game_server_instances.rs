@@ -1,6 +1,8 @@
 //! `game_server_instances`: what runs where, with which status it is shown, and how it ended.
 
-use domain::game_server_instance::{InstanceClosedBy, InstanceEvent, InstanceLostBy};
+use domain::game_server_instance::{
+    InstanceClosedBy, InstanceEvent, InstanceLostBy, Progress, StatusDetail,
+};
 use domain::{Event, Instant, StatusType};
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
@@ -28,12 +30,44 @@ pub(crate) struct InstanceRow {
     lost_by: Option<String>,
     has_crashed: bool,
     created_position: i64,
+    pid: Option<i32>,
+    exit_code: Option<i32>,
+    exit_signal: Option<i32>,
+    status_reason: Option<String>,
+    last_lines: Option<Vec<String>>,
+    progress_phase: Option<String>,
+    progress_percent: Option<i32>,
+    progress_bytes_done: Option<i64>,
+    progress_bytes_total: Option<i64>,
     position: i64,
 }
 
 pub(crate) enum InstanceChange {
-    Shown { status: ShownStatus, lost_by: Option<InstanceLostBy> },
+    Shown { status: ShownStatus, lost_by: Option<InstanceLostBy>, detail: Option<StatusDetail> },
+    Progressed(Progress),
     Closed { at: Instant, by: InstanceClosedBy },
+}
+
+impl InstanceRow {
+    /// What is told with a status stays until something else is told: the process id of a game server
+    /// that ended is still the one it had.
+    fn learn(&mut self, detail: StatusDetail) {
+        let StatusDetail { pid, reason, exit_code, signal, last_lines } = detail;
+        self.pid = pid.or(self.pid);
+        self.exit_code = exit_code.or(self.exit_code);
+        self.exit_signal = signal.or(self.exit_signal);
+        self.status_reason = reason.or(self.status_reason.take());
+        if !last_lines.is_empty() {
+            self.last_lines = Some(last_lines);
+        }
+    }
+
+    fn progress(&mut self, progress: Option<Progress>) {
+        self.progress_percent = progress.as_ref().and_then(|it| it.percent).map(i32::from);
+        self.progress_bytes_done = progress.as_ref().and_then(|it| it.bytes_done);
+        self.progress_bytes_total = progress.as_ref().and_then(|it| it.bytes_total);
+        self.progress_phase = progress.map(|it| it.phase);
+    }
 }
 
 fn lost_by_word(by: InstanceLostBy) -> &'static str {
@@ -54,11 +88,29 @@ const INSERT: &str = "
     INSERT INTO game_server_instances AS stored
            (game_server_instance_id, game_server_config_id, game_server_id, worker_id,
             created_date, end_date, end_cause, status, status_as_of, status_class,
-            status_info_id, status_event_id, lost_by, has_crashed, created_position,
-            position)
-    SELECT * FROM unnest($1::int[], $2::int[], $3::int[], $4::int[], $5::timestamptz[],
-            $6::timestamptz[], $7::text[], $8::text[], $9::timestamptz[], $10::text[],
-            $11::int[], $12::uuid[], $13::text[], $14::boolean[], $15::bigint[], $16::bigint[])";
+            status_info_id, status_event_id, lost_by, has_crashed, created_position, pid,
+            exit_code, exit_signal, status_reason, last_lines, progress_phase,
+            progress_percent, progress_bytes_done, progress_bytes_total, position)
+    SELECT new.id, new.config_id, new.game_server_id, new.worker_id, new.created_date,
+           new.end_date, new.end_cause, new.status, new.status_as_of, new.status_class,
+           new.status_info_id, new.status_event_id, new.lost_by, new.has_crashed,
+           new.created_position, new.pid, new.exit_code, new.exit_signal, new.status_reason,
+           CASE WHEN new.last_lines IS NOT NULL THEN ARRAY(
+               SELECT line FROM json_array_elements_text(new.last_lines)
+                                WITH ORDINALITY AS l (line, place)
+                ORDER BY place) END,
+           new.progress_phase, new.progress_percent, new.progress_bytes_done,
+           new.progress_bytes_total, new.position
+      FROM unnest($1::int[], $2::int[], $3::int[], $4::int[], $5::timestamptz[],
+                  $6::timestamptz[], $7::text[], $8::text[], $9::timestamptz[], $10::text[],
+                  $11::int[], $12::uuid[], $13::text[], $14::boolean[], $15::bigint[],
+                  $16::int[], $17::int[], $18::int[], $19::text[], $20::json[], $21::text[],
+                  $22::int[], $23::bigint[], $24::bigint[], $25::bigint[])
+           AS new (id, config_id, game_server_id, worker_id, created_date, end_date, end_cause,
+                   status, status_as_of, status_class, status_info_id, status_event_id, lost_by,
+                   has_crashed, created_position, pid, exit_code, exit_signal, status_reason,
+                   last_lines, progress_phase, progress_percent, progress_bytes_done,
+                   progress_bytes_total, position)";
 
 const REPLACE: &str = "
     ON CONFLICT (game_server_instance_id) DO UPDATE
@@ -70,6 +122,12 @@ const REPLACE: &str = "
            status_info_id = excluded.status_info_id,
            status_event_id = excluded.status_event_id, lost_by = excluded.lost_by,
            has_crashed = excluded.has_crashed, created_position = excluded.created_position,
+           pid = excluded.pid, exit_code = excluded.exit_code,
+           exit_signal = excluded.exit_signal, status_reason = excluded.status_reason,
+           last_lines = excluded.last_lines, progress_phase = excluded.progress_phase,
+           progress_percent = excluded.progress_percent,
+           progress_bytes_done = excluded.progress_bytes_done,
+           progress_bytes_total = excluded.progress_bytes_total,
            position = excluded.position
      WHERE stored.position < excluded.position";
 
@@ -88,9 +146,9 @@ impl Row for InstanceRow {
 
     fn touch(event: &Decoded) -> Option<Touch<Self>> {
         let Event::Instance(instance_event) = &event.event else { return None };
-        let shown = |lost_by| {
-            let status = ShownStatus::after(event)?;
-            Some(Touch::Changed(event.entity_id, InstanceChange::Shown { status, lost_by }))
+        let shown = |lost_by, detail: Option<&StatusDetail>| {
+            let (status, detail) = (ShownStatus::after(event)?, detail.cloned());
+            Some(Touch::Changed(event.entity_id, InstanceChange::Shown { status, lost_by, detail }))
         };
         match instance_event {
             InstanceEvent::InstanceCreated {
@@ -115,12 +173,36 @@ impl Row for InstanceRow {
                 lost_by: None,
                 has_crashed: false,
                 created_position: event.position().0,
+                pid: None,
+                exit_code: None,
+                exit_signal: None,
+                status_reason: None,
+                last_lines: None,
+                progress_phase: None,
+                progress_percent: None,
+                progress_bytes_done: None,
+                progress_bytes_total: None,
                 position: event.position().0,
             })),
-            InstanceEvent::InstanceLost { by, .. } => shown(Some(*by)),
-            InstanceEvent::InstanceStatusReported { .. }
-            | InstanceEvent::InstanceRecovered { .. }
-            | InstanceEvent::InstanceStatusConcluded { .. } => shown(None),
+            InstanceEvent::InstanceStatusReported { detail, .. } => shown(None, detail.as_ref()),
+            InstanceEvent::InstanceLost { by, .. } => shown(Some(*by), None),
+            InstanceEvent::InstanceRecovered { .. }
+            | InstanceEvent::InstanceStatusConcluded { .. } => shown(None, None),
+            InstanceEvent::InstanceProgressed {
+                phase,
+                percent,
+                bytes_done,
+                bytes_total,
+                as_of: _,
+            } => {
+                let progress = Progress {
+                    phase: phase.clone(),
+                    percent: *percent,
+                    bytes_done: *bytes_done,
+                    bytes_total: *bytes_total,
+                };
+                Some(Touch::Changed(event.entity_id, InstanceChange::Progressed(progress)))
+            }
             InstanceEvent::InstanceClosed { closed_at, by } => {
                 let closed = InstanceChange::Closed { at: *closed_at, by: by.clone() };
                 Some(Touch::Changed(event.entity_id, closed))
@@ -130,7 +212,7 @@ impl Row for InstanceRow {
 
     fn apply(&mut self, change: InstanceChange) {
         match change {
-            InstanceChange::Shown { status, lost_by } => {
+            InstanceChange::Shown { status, lost_by, detail } => {
                 self.has_crashed |= status.status == StatusType::Crashed;
                 self.status = Some(status.status.as_str().to_owned());
                 self.status_as_of = Some(status.as_of);
@@ -138,7 +220,12 @@ impl Row for InstanceRow {
                 self.status_info_id = Some(status.status_info_id);
                 self.status_event_id = Some(status.event_id);
                 self.lost_by = lost_by.map(|by| lost_by_word(by).to_owned());
+                if status.status != StatusType::Initializing {
+                    self.progress(None);
+                }
+                self.learn(detail.unwrap_or_default());
             }
+            InstanceChange::Progressed(progress) => self.progress(Some(progress)),
             InstanceChange::Closed { at, by } => {
                 self.end_date = Some(at);
                 self.end_cause = Some(cause(&by).to_owned());
@@ -159,7 +246,9 @@ impl Row for InstanceRow {
             "SELECT game_server_instance_id, game_server_config_id, game_server_id, worker_id,
                     created_date, end_date, end_cause, status, status_as_of, status_class,
                     status_info_id, status_event_id, lost_by, has_crashed,
-                    created_position, position
+                    created_position, pid, exit_code, exit_signal, status_reason, last_lines,
+                    progress_phase, progress_percent, progress_bytes_done, progress_bytes_total,
+                    position
                FROM game_server_instances WHERE game_server_instance_id = ANY ($1)",
         )
         .bind(keys)
@@ -167,6 +256,7 @@ impl Row for InstanceRow {
         .await
     }
 
+    /// Lines travel as JSON: an array of arrays would have to be rectangular.
     async fn write(
         connection: &mut PgConnection,
         rows: &[&Self],
@@ -188,6 +278,15 @@ impl Row for InstanceRow {
             .bind(column(rows, |row| row.lost_by.as_deref()))
             .bind(column(rows, |row| row.has_crashed))
             .bind(column(rows, |row| row.created_position))
+            .bind(column(rows, |row| row.pid))
+            .bind(column(rows, |row| row.exit_code))
+            .bind(column(rows, |row| row.exit_signal))
+            .bind(column(rows, |row| row.status_reason.as_deref()))
+            .bind(column(rows, |row| row.last_lines.as_ref().map(sqlx::types::Json)))
+            .bind(column(rows, |row| row.progress_phase.as_deref()))
+            .bind(column(rows, |row| row.progress_percent))
+            .bind(column(rows, |row| row.progress_bytes_done))
+            .bind(column(rows, |row| row.progress_bytes_total))
             .bind(column(rows, |row| row.position))
             .execute(connection)
             .await?;

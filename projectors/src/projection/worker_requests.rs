@@ -176,6 +176,7 @@ impl Row for RequestRow {
             }
             // What the worker itself does is shown by `workers`.
             WorkerEvent::WorkerRegistered { .. }
+            | WorkerEvent::AgentAttached { .. }
             | WorkerEvent::WorkerStatusReported { .. }
             | WorkerEvent::WorkerLost { .. }
             | WorkerEvent::WorkerRecovered { .. }

@@ -25,10 +25,14 @@ pub(crate) struct WorkerRow {
     status_info_id: Option<i32>,
     status_event_id: Option<Uuid>,
     closed_event_id: Option<Uuid>,
+    agent_id: Option<Uuid>,
+    agent_version: Option<String>,
+    attached_at: Option<Instant>,
     position: i64,
 }
 
 pub(crate) enum WorkerChange {
+    Attached { agent_id: Uuid, agent_version: String, at: Instant },
     Shown(ShownStatus),
     Closed { at: Instant, cause: String, event_id: Uuid },
 }
@@ -51,10 +55,12 @@ fn cause(by: WorkerClosedBy) -> String {
 const INSERT: &str = "
     INSERT INTO workers AS stored
            (worker_id, surface, name, created_date, end_date, end_cause, status, status_as_of,
-            status_class, status_info_id, status_event_id, closed_event_id, position)
+            status_class, status_info_id, status_event_id, closed_event_id, agent_id,
+            agent_version, attached_at, position)
     SELECT * FROM unnest($1::int[], $2::text[], $3::text[], $4::timestamptz[],
             $5::timestamptz[], $6::text[], $7::text[], $8::timestamptz[], $9::text[],
-            $10::int[], $11::uuid[], $12::uuid[], $13::bigint[])";
+            $10::int[], $11::uuid[], $12::uuid[], $13::uuid[], $14::text[], $15::timestamptz[],
+            $16::bigint[])";
 
 const REPLACE: &str = "
     ON CONFLICT (worker_id) DO UPDATE
@@ -64,7 +70,9 @@ const REPLACE: &str = "
            status_as_of = excluded.status_as_of, status_class = excluded.status_class,
            status_info_id = excluded.status_info_id,
            status_event_id = excluded.status_event_id,
-           closed_event_id = excluded.closed_event_id, position = excluded.position
+           closed_event_id = excluded.closed_event_id, agent_id = excluded.agent_id,
+           agent_version = excluded.agent_version, attached_at = excluded.attached_at,
+           position = excluded.position
      WHERE stored.position < excluded.position";
 
 impl Row for WorkerRow {
@@ -94,8 +102,19 @@ impl Row for WorkerRow {
                     status_info_id: None,
                     status_event_id: None,
                     closed_event_id: None,
+                    agent_id: None,
+                    agent_version: None,
+                    attached_at: None,
                     position: event.position().0,
                 }))
+            }
+            WorkerEvent::AgentAttached { agent_id, agent_version, attached_at } => {
+                let attached = WorkerChange::Attached {
+                    agent_id: *agent_id,
+                    agent_version: agent_version.clone(),
+                    at: *attached_at,
+                };
+                Some(Touch::Changed(event.entity_id, attached))
             }
             WorkerEvent::WorkerStatusReported { .. }
             | WorkerEvent::WorkerLost { .. }
@@ -104,7 +123,7 @@ impl Row for WorkerRow {
                 let shown = WorkerChange::Shown(ShownStatus::after(event)?);
                 Some(Touch::Changed(event.entity_id, shown))
             }
-            WorkerEvent::WorkerClosed { closed_at, by } => {
+            WorkerEvent::WorkerClosed { closed_at, by, name: _ } => {
                 let closed = WorkerChange::Closed {
                     at: *closed_at,
                     cause: cause(*by),
@@ -126,6 +145,11 @@ impl Row for WorkerRow {
 
     fn apply(&mut self, change: WorkerChange) {
         match change {
+            WorkerChange::Attached { agent_id, agent_version, at } => {
+                self.agent_id = Some(agent_id);
+                self.agent_version = Some(agent_version);
+                self.attached_at = Some(at);
+            }
             WorkerChange::Shown(shown) => {
                 self.status = Some(shown.status.as_str().to_owned());
                 self.status_as_of = Some(shown.as_of);
@@ -152,7 +176,8 @@ impl Row for WorkerRow {
     async fn load(connection: &mut PgConnection, keys: &[i32]) -> sqlx::Result<Vec<Self>> {
         sqlx::query_as(
             "SELECT worker_id, surface, name, created_date, end_date, end_cause, status, status_as_of,
-                    status_class, status_info_id, status_event_id, closed_event_id, position
+                    status_class, status_info_id, status_event_id, closed_event_id, agent_id,
+                    agent_version, attached_at, position
                FROM workers WHERE worker_id = ANY ($1)",
         )
         .bind(keys)
@@ -178,6 +203,9 @@ impl Row for WorkerRow {
             .bind(column(rows, |row| row.status_info_id))
             .bind(column(rows, |row| row.status_event_id))
             .bind(column(rows, |row| row.closed_event_id))
+            .bind(column(rows, |row| row.agent_id))
+            .bind(column(rows, |row| row.agent_version.as_deref()))
+            .bind(column(rows, |row| row.attached_at))
             .bind(column(rows, |row| row.position))
             .execute(connection)
             .await?;

@@ -102,6 +102,7 @@ fn command(event: &Decoded) -> Option<Command> {
             }
             WorkerEvent::ShutdownRequested { .. } => Some(Command::shut_down()),
             WorkerEvent::WorkerRegistered { .. }
+            | WorkerEvent::AgentAttached { .. }
             | WorkerEvent::WorkerStatusReported { .. }
             | WorkerEvent::WorkerLost { .. }
             | WorkerEvent::WorkerRecovered { .. }

@@ -41,7 +41,8 @@ impl System {
 
     pub async fn register(&self, id: i32, at: DateTime<Utc>) {
         let (worker_id, surface) = (WorkerId(id), Surface::V1);
-        self.worker(id, WorkerCommand::Register { worker_id, surface, name: None, at }).await;
+        let (name, agent) = (None, None);
+        self.worker(id, WorkerCommand::Register { worker_id, surface, name, agent, at }).await;
     }
 
     pub async fn worker_reports(&self, id: i32, status: StatusType, as_of: DateTime<Utc>) {
@@ -87,7 +88,7 @@ impl System {
 
     pub async fn instance_reports(&self, id: i32, status: StatusType, as_of: DateTime<Utc>) {
         let report = StatusReport { status, as_of, received_at: as_of };
-        self.instance(id, InstanceCommand::ReportStatus(report)).await;
+        self.instance(id, InstanceCommand::ReportStatus(report.into())).await;
     }
 
     pub async fn instance_lost(&self, id: i32, by: InstanceLostBy, at: DateTime<Utc>) {
@@ -134,10 +135,12 @@ impl System {
                 name: "duel".to_owned(),
                 is_default: true,
                 is_visible: false,
+                server_type: ServerType::Local,
                 executable: "xonotic".to_owned(),
                 args: vec!["-port".to_owned(), "a \"b\", {c}".to_owned()],
                 env_var: vec!["A=1".to_owned()],
                 post_install_commands: Vec::new(),
+                supervision: None,
             },
             GameServerConfigCommand::AddCommand {
                 game_server_config_command_id: GameServerConfigCommandId(14),

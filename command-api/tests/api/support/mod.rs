@@ -139,7 +139,7 @@ impl App {
 
     pub async fn report_instance(&self, id: i32, status: StatusType) {
         let report = StatusReport { status, as_of: now(), received_at: now() };
-        self.instance(id, InstanceCommand::ReportStatus(report)).await;
+        self.instance(id, InstanceCommand::ReportStatus(report.into())).await;
     }
 
     /// Adds command template `id` to game server 1.

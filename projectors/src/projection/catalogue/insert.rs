@@ -1,9 +1,14 @@
 //! The catalogue's rows, one statement per table. A row that is there already is the same row.
 
+use std::collections::BTreeMap;
+
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
-use super::{Catalogue, Command, CommandDefault, Config, ConfigCommand, ConfigOption, GameServer};
+use super::{
+    Catalogue, Command, CommandDefault, Config, ConfigCommand, ConfigOption, GameServer,
+    Supervision,
+};
 
 impl Catalogue {
     pub(super) async fn insert(self, connection: &mut PgConnection) -> sqlx::Result<()> {
@@ -18,6 +23,9 @@ impl Catalogue {
         }
         if !self.configs.is_empty() {
             configs(connection, &self.configs).await?;
+        }
+        if !self.supervisions.is_empty() {
+            supervisions(connection, &self.supervisions).await?;
         }
         if !self.config_commands.is_empty() {
             config_commands(connection, &self.config_commands).await?;
@@ -120,6 +128,35 @@ async fn configs(connection: &mut PgConnection, rows: &[Config]) -> sqlx::Result
     .bind(column(rows, |row| Json(&row.env_var)))
     .bind(column(rows, |row| Json(&row.post_install_commands)))
     .bind(column(rows, |row| row.position))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Configs begin with the defaults of these columns, so what is set comes after.
+async fn supervisions(
+    connection: &mut PgConnection,
+    rows: &BTreeMap<i32, Supervision>,
+) -> sqlx::Result<()> {
+    let rows: Vec<_> = rows.iter().collect();
+    sqlx::query(
+        "UPDATE game_server_configs AS stored
+            SET stop_line = new.stop_line, stop_grace_seconds = new.stop_grace_seconds,
+                restart = new.restart, restart_limit = new.restart_limit,
+                restart_window_seconds = new.restart_window_seconds, position = new.position
+           FROM unnest($1::int[], $2::text[], $3::int[], $4::text[], $5::int[], $6::int[],
+                       $7::bigint[])
+                AS new (id, stop_line, stop_grace_seconds, restart, restart_limit,
+                        restart_window_seconds, position)
+          WHERE stored.game_server_config_id = new.id AND stored.position < new.position",
+    )
+    .bind(column(&rows, |(id, _)| **id))
+    .bind(column(&rows, |(_, row)| row.stop_line.as_deref()))
+    .bind(column(&rows, |(_, row)| row.stop_grace_seconds))
+    .bind(column(&rows, |(_, row)| row.restart.as_str()))
+    .bind(column(&rows, |(_, row)| row.restart_limit))
+    .bind(column(&rows, |(_, row)| row.restart_window_seconds))
+    .bind(column(&rows, |(_, row)| row.position))
     .execute(connection)
     .await?;
     Ok(())

@@ -1,11 +1,14 @@
 //! The catalogue: game servers, their command templates and defaults, configs, their commands and
-//! options. Nothing in it ever changes once added, so events become rows without a load.
+//! options. Nothing in it ever changes once added, but how a config is supervised, and that is set as a
+//! whole: so events become rows without a load.
 
 mod insert;
 
+use std::collections::BTreeMap;
+
 use domain::Event;
 use domain::game_server::GameServerEvent;
-use domain::game_server_config::GameServerConfigEvent;
+use domain::game_server_config::{GameServerConfigEvent, RestartPolicy};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use sqlx::PgConnection;
@@ -34,6 +37,8 @@ pub(super) struct Catalogue {
     commands: Vec<Command>,
     defaults: Vec<CommandDefault>,
     configs: Vec<Config>,
+    /// By config; only the last one counts.
+    supervisions: BTreeMap<i32, Supervision>,
     config_commands: Vec<ConfigCommand>,
     options: Vec<ConfigOption>,
 }
@@ -76,6 +81,15 @@ struct Config {
     args: Vec<String>,
     env_var: Vec<String>,
     post_install_commands: Vec<String>,
+    position: i64,
+}
+
+struct Supervision {
+    stop_line: Option<String>,
+    stop_grace_seconds: i32,
+    restart: RestartPolicy,
+    restart_limit: i32,
+    restart_window_seconds: i32,
     position: i64,
 }
 
@@ -179,6 +193,23 @@ impl Catalogue {
                 post_install_commands: post_install_commands.clone(),
                 position,
             }),
+            GameServerConfigEvent::SupervisionSet {
+                stop_line,
+                stop_grace_seconds,
+                restart,
+                restart_limit,
+                restart_window_seconds,
+            } => {
+                let supervision = Supervision {
+                    stop_line: stop_line.clone(),
+                    stop_grace_seconds: *stop_grace_seconds,
+                    restart: *restart,
+                    restart_limit: *restart_limit,
+                    restart_window_seconds: *restart_window_seconds,
+                    position,
+                };
+                self.supervisions.insert(event.entity_id, supervision);
+            }
             GameServerConfigEvent::ConfigCommandAdded {
                 game_server_config_command_id,
                 game_server_command_id,
@@ -242,6 +273,7 @@ impl Projection for Catalogue {
             + self.commands.len()
             + self.defaults.len()
             + self.configs.len()
+            + self.supervisions.len()
             + self.config_commands.len()
             + self.options.len()
     }

@@ -33,6 +33,13 @@ pub const FIRST_SEEN_HEADER: &str = "x-manman-first-seen";
 /// Dead letter header: how often it was tried, over all redrives.
 pub const ATTEMPTS_HEADER: &str = "x-manman-attempts";
 
+/// Command header: the id of the request it carries out, a UUID. The outcome names it.
+pub const REQUEST_ID_HEADER: &str = "x-manman-request-id";
+/// Command header: by when an outcome is due, RFC 3339. Not worth carrying out afterwards.
+pub const DEADLINE_HEADER: &str = "x-manman-deadline";
+/// Command header: the instance that console words are for, decimal, where the sender named one.
+pub const INSTANCE_ID_HEADER: &str = "x-manman-instance-id";
+
 /// `<entity>.<id>.command`, on [`INTERNAL_EXCHANGE`].
 #[must_use]
 pub fn command_key(entity: EntityType, id: i32) -> String {

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use lapin::{BasicProperties, message::BasicReturnMessage, types::ShortString};
+use uuid::Uuid;
 
 use crate::{
     BrokerError, Topology,
@@ -62,6 +63,26 @@ impl Outgoing {
             persistent: true,
             mandatory: true,
         })
+    }
+
+    /// A command that carries out a request: its headers say which one, by when an outcome is due, and
+    /// which instance it is for, where it named one. v1 workers look at the body only.
+    #[must_use]
+    pub fn for_request(
+        mut self,
+        request_id: Uuid,
+        deadline: DateTime<Utc>,
+        instance_id: Option<i32>,
+    ) -> Self {
+        let deadline = deadline.to_rfc3339_opts(SecondsFormat::Micros, true);
+        let instance = instance_id.map(|id| (names::INSTANCE_ID_HEADER, id.to_string()));
+        let request = [
+            (names::REQUEST_ID_HEADER, request_id.to_string()),
+            (names::DEADLINE_HEADER, deadline),
+        ];
+        let headers = request.into_iter().chain(instance);
+        self.headers.extend(headers.map(|(name, value)| (name.to_owned(), value)));
+        self
     }
 
     /// A status as a worker reports it: persistent and mandatory.

@@ -1,10 +1,10 @@
 //! Statuses as workers report them.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{EntityType, StatusType, UnknownWord, time};
+use super::{EntityType, StatusDetail, StatusType, UnknownWord, time};
 
 /// A status reported by a worker, about itself or one of its instances.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -18,6 +18,9 @@ pub struct InternalStatusInfo {
     pub as_of: DateTime<Utc>,
     /// The status.
     pub status_type: StatusType,
+    /// What a native worker tells with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<StatusDetail>,
 }
 
 /// Why a message on the status queue is no status. The text is what a dead letter carries.
@@ -47,7 +50,7 @@ pub enum StatusRejection {
 }
 
 impl InternalStatusInfo {
-    /// A status of an entity.
+    /// A status of an entity, and nothing else.
     #[must_use]
     pub fn new(
         entity_type: EntityType,
@@ -55,10 +58,11 @@ impl InternalStatusInfo {
         as_of: DateTime<Utc>,
         status_type: StatusType,
     ) -> Self {
-        Self { entity_type, identifier: id.to_string(), as_of, status_type }
+        Self { entity_type, identifier: id.to_string(), as_of, status_type, detail: None }
     }
 
-    /// Reads a body. Unknown keys are ignored; of a repeated key the last counts.
+    /// Reads a body. Unknown keys are ignored; of a repeated key the last counts. A detail that cannot
+    /// be read is left out, with a warning: the status counts without it.
     ///
     /// # Errors
     /// The first thing wrong with it, in the order of the variants of [`StatusRejection`] and, for
@@ -79,6 +83,7 @@ impl InternalStatusInfo {
             identifier: string(&object, "identifier")?.to_owned(),
             as_of: instant(&object, "as_of")?,
             status_type: string(&object, "status_type")?.parse()?,
+            detail: detail(&object),
         };
         status.id().map(|_| status)
     }
@@ -103,6 +108,18 @@ fn string<'a>(
         Some(Value::String(text)) => Ok(text),
         Some(_) => Err(StatusRejection::NotAString(key)),
         None => Err(StatusRejection::MissingKey(key)),
+    }
+}
+
+fn detail(object: &Map<String, Value>) -> Option<StatusDetail> {
+    let value = object.get("detail").filter(|value| !value.is_null())?;
+    match StatusDetail::deserialize(value) {
+        Ok(detail) => Some(detail),
+        Err(error) => {
+            let identifier = object.get("identifier").map(ToString::to_string);
+            tracing::warn!(identifier, %error, "detail of a status left out: it cannot be read");
+            None
+        }
     }
 }
 
@@ -143,6 +160,23 @@ mod tests {
         let status = InternalStatusInfo::parse(body.as_bytes()).unwrap();
         assert_eq!(status.id(), Ok(6));
         assert_eq!(time::format_instant(status.as_of), "2026-01-02T03:04:05+00:00");
+    }
+
+    #[test]
+    fn a_detail_is_read_with_the_status_and_written_where_there_is_one() {
+        let body = SAMPLE.replace('}', r#","detail":{"pid":4711}}"#);
+        let status = InternalStatusInfo::parse(body.as_bytes()).unwrap();
+        assert_eq!(status.detail.as_ref().unwrap().pid, Some(4711));
+        assert_eq!(serde_json::to_string(&status).unwrap(), body);
+    }
+
+    #[test]
+    fn a_status_counts_without_a_detail_that_cannot_be_read() {
+        for detail in ["null", "7", "[]", r#"{"pid":"x"}"#, r#"{"progress":{"percent":4e9}}"#] {
+            let body = SAMPLE.replace('}', &format!(r#","detail":{detail}}}"#));
+            let status = InternalStatusInfo::parse(body.as_bytes()).unwrap();
+            assert_eq!((status.id(), status.detail), (Ok(12), None), "{detail}");
+        }
     }
 
     #[test]

@@ -6,10 +6,12 @@
 mod command;
 mod external_status;
 mod internal_status;
+mod status_detail;
 pub mod time;
 mod words;
 
 pub use command::Command;
 pub use external_status::ExternalStatusInfo;
 pub use internal_status::{InternalStatusInfo, StatusRejection};
+pub use status_detail::{Progress, StatusDetail};
 pub use words::{CommandType, EntityType, StatusType, UnknownWord};

@@ -110,11 +110,11 @@ impl Recorder {
         let (id, context) = (report.id.to_string(), report.context());
         match report.entity {
             EntityType::Worker => {
-                let command = WorkerCommand::ReportStatus(report.status);
+                let command = WorkerCommand::ReportStatus(report.told.status);
                 result(report, self.store.workers.execute(&id, command, &context).await)
             }
             EntityType::GameServerInstance => {
-                let command = InstanceCommand::ReportStatus(report.status.into());
+                let command = InstanceCommand::ReportStatus(report.told.clone());
                 result(report, self.store.instances.execute(&id, command, &context).await)
             }
         }

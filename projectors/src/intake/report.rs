@@ -1,6 +1,7 @@
 //! A message as the report it is.
 
 use chrono::SubsecRound;
+use domain::game_server_instance::{InstanceReport, Progress, StatusDetail};
 use domain::{StatusReport, StatusType};
 use event_store::{Actor, Answer, CommandContext};
 use messaging::Delivery;
@@ -21,7 +22,8 @@ const MICROSECONDS: u16 = 6;
 pub(super) struct Report {
     pub(super) entity: EntityType,
     pub(super) id: i32,
-    pub(super) status: StatusReport,
+    /// Of a worker only the status counts.
+    pub(super) told: InstanceReport,
     /// The same for a redelivery and a redrive, so that either is recognised.
     command_id: Uuid,
     message_id: Option<Uuid>,
@@ -36,15 +38,35 @@ pub(super) fn read(delivery: &Delivery) -> Result<Report, String> {
     Ok(Report {
         entity: info.entity_type,
         id,
-        status: StatusReport {
-            status: in_the_domain(info.status_type),
-            // What is shown of an instant is microseconds: two that look the same must be the same.
-            as_of: info.as_of.trunc_subsecs(MICROSECONDS),
-            received_at: delivery.first_seen.trunc_subsecs(MICROSECONDS),
-        },
         command_id: message_id.unwrap_or_else(|| content_id(&info)),
         message_id,
+        told: told(info, delivery.first_seen),
     })
+}
+
+fn told(info: InternalStatusInfo, first_seen: domain::Instant) -> InstanceReport {
+    let status = StatusReport {
+        status: in_the_domain(info.status_type),
+        // What is shown of an instant is microseconds: two that look the same must be the same.
+        as_of: info.as_of.trunc_subsecs(MICROSECONDS),
+        received_at: first_seen.trunc_subsecs(MICROSECONDS),
+    };
+    let Some(contract::StatusDetail { pid, reason, exit_code, signal, last_lines, progress }) =
+        info.detail
+    else {
+        return status.into();
+    };
+    let detail = StatusDetail { pid, reason, exit_code, signal, last_lines };
+    let progress =
+        progress.map(|contract::Progress { phase, percent, bytes_done, bytes_total }| Progress {
+            phase,
+            percent,
+            bytes_done,
+            bytes_total,
+        });
+    // With progress alone there is nothing else to tell.
+    let detail = Some(detail).filter(|detail| *detail != StatusDetail::default());
+    InstanceReport { status, detail, progress }
 }
 
 /// v1 workers send no message id. Two reports with the same content say the same thing.

@@ -1,4 +1,5 @@
-//! Requests whose outcome can be told. v1 workers do not answer, so it is read off what they do.
+//! Requests whose outcome can be told. v1 workers do not answer, so it is read off what they do;
+//! native ones tell it themselves, and only their silence is judged here.
 
 use std::collections::HashSet;
 
@@ -57,6 +58,7 @@ pub(super) async fn started(pool: &PgPool) -> Findings {
     let candidates: Vec<Candidate> = sqlx::query_as(
         "SELECT r.worker_id, r.request_id, r.request_event_id, now(), i.game_server_instance_id
            FROM read_models.worker_requests r
+           JOIN read_models.workers w ON w.worker_id = r.worker_id AND w.surface = 'v1'
            JOIN read_models.game_server_instances i
              ON i.worker_id = r.worker_id AND i.game_server_config_id = r.game_server_config_id
             AND i.created_position > r.position
@@ -93,6 +95,7 @@ pub(super) async fn stopped(pool: &PgPool) -> Findings {
     let found: Vec<Pending> = sqlx::query_as(
         "SELECT r.worker_id, r.request_id, r.request_event_id, now()
            FROM read_models.worker_requests r
+           JOIN read_models.workers w ON w.worker_id = r.worker_id AND w.surface = 'v1'
           WHERE r.outcome = 'pending' AND r.kind = 'stop'
             AND NOT EXISTS (SELECT FROM read_models.game_server_instances i
                              WHERE i.worker_id = r.worker_id AND i.end_date IS NULL
@@ -111,9 +114,10 @@ pub(super) async fn relayed(pool: &PgPool) -> Findings {
     let mut connection = pool.acquire().await?;
     let relayed = event_store::position_of(&mut connection, relay::CHECKPOINT).await?;
     let found: Vec<Pending> = sqlx::query_as(
-        "SELECT worker_id, request_id, request_event_id, now()
-           FROM read_models.worker_requests
-          WHERE outcome = 'pending' AND kind = 'stdin' AND position <= $1
+        "SELECT r.worker_id, r.request_id, r.request_event_id, now()
+           FROM read_models.worker_requests r
+           JOIN read_models.workers w ON w.worker_id = r.worker_id AND w.surface = 'v1'
+          WHERE r.outcome = 'pending' AND r.kind = 'stdin' AND r.position <= $1
           LIMIT $2",
     )
     .bind(relayed.unwrap_or_default().0)
@@ -124,7 +128,7 @@ pub(super) async fn relayed(pool: &PgPool) -> Findings {
     Ok(found.into_iter().map(|pending| fulfilled(pending, reason)).collect())
 }
 
-/// Whatever is pending beyond its deadline.
+/// Whatever is pending beyond its deadline, on any worker.
 pub(super) async fn overdue(pool: &PgPool) -> Findings {
     let found: Vec<Pending> = sqlx::query_as(
         "SELECT worker_id, request_id, request_event_id, now()

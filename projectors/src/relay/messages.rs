@@ -1,8 +1,8 @@
 //! An event as the messages it becomes.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use domain::Event;
 use domain::worker::WorkerEvent;
+use domain::{Event, GameServerInstanceId, Instant, RequestId};
 use messaging::contract::{self, Command, EntityType, ExternalStatusInfo};
 use messaging::{Outgoing, Topology};
 use serde::{Serialize, Serializer};
@@ -44,15 +44,9 @@ pub(super) fn messages(
     event: &Decoded,
 ) -> Result<impl Iterator<Item = Message>, serde_json::Error> {
     let plain = |outgoing| Message { outgoing, command_to: None };
-    let command = match command(event) {
-        Some(command) => Some(Message {
-            outgoing: Outgoing::command(
-                topology,
-                (EntityType::Worker, event.entity_id),
-                &command,
-                event.recorded.event_id,
-                event.recorded.recorded_at,
-            )?,
+    let command = match request(event) {
+        Some(request) => Some(Message {
+            outgoing: command(topology, event, &request)?,
             command_to: Some(event.entity_id),
         }),
         None => None,
@@ -87,20 +81,60 @@ fn domain_event(topology: &Topology, event: &Decoded) -> Result<Outgoing, serde_
     ))
 }
 
-/// What the event tells its worker to do, in v1's words.
-fn command(event: &Decoded) -> Option<Command> {
+fn command(
+    topology: &Topology,
+    event: &Decoded,
+    request: &Request,
+) -> Result<Outgoing, serde_json::Error> {
+    let command = Outgoing::command(
+        topology,
+        (EntityType::Worker, event.entity_id),
+        &request.command,
+        event.recorded.event_id,
+        event.recorded.recorded_at,
+    )?;
+    let instance = request.instance.map(|id| id.0);
+    Ok(command.for_request(request.request_id.0, request.deadline, instance))
+}
+
+/// What the event tells its worker to do.
+struct Request {
+    request_id: RequestId,
+    deadline: Instant,
+    /// In v1's words.
+    command: Command,
+    /// v1 has no words for this.
+    instance: Option<GameServerInstanceId>,
+}
+
+fn request(event: &Decoded) -> Option<Request> {
+    let request = |request_id, deadline, command| {
+        Some(Request { request_id, deadline, command, instance: None })
+    };
     match &event.event {
         Event::Worker(event) => match event {
-            WorkerEvent::StartRequested { game_server_config_id, .. } => {
-                Some(Command::start(game_server_config_id.0))
+            WorkerEvent::StartRequested { request_id, game_server_config_id, deadline, .. } => {
+                request(*request_id, *deadline, Command::start(game_server_config_id.0))
             }
-            WorkerEvent::StopRequested { game_server_config_id, .. } => {
-                Some(Command::stop(game_server_config_id.0))
+            WorkerEvent::StopRequested { request_id, game_server_config_id, deadline, .. } => {
+                request(*request_id, *deadline, Command::stop(game_server_config_id.0))
             }
-            WorkerEvent::StdinSent { game_server_config_id, words, .. } => {
-                Some(Command::stdin(game_server_config_id.0, words.iter().cloned()))
+            WorkerEvent::StdinSent {
+                request_id,
+                game_server_config_id,
+                game_server_instance_id,
+                words,
+                deadline,
+                requested_at: _,
+            } => Some(Request {
+                request_id: *request_id,
+                deadline: *deadline,
+                command: Command::stdin(game_server_config_id.0, words.iter().cloned()),
+                instance: *game_server_instance_id,
+            }),
+            WorkerEvent::ShutdownRequested { request_id, deadline, .. } => {
+                request(*request_id, *deadline, Command::shut_down())
             }
-            WorkerEvent::ShutdownRequested { .. } => Some(Command::shut_down()),
             WorkerEvent::WorkerRegistered { .. }
             | WorkerEvent::AgentAttached { .. }
             | WorkerEvent::WorkerStatusReported { .. }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::worker::Request;
+use domain::worker::{Request, Surface};
 use event_store::{EventStore, IdAllocator, IdSequence};
 use query_api::Freshness;
 use sqlx::PgPool;
@@ -22,6 +22,12 @@ pub struct RequestTimeouts {
     pub stdin: Duration,
     /// To shut itself down; a v1 worker waits 30 s for each of its instances. Default 120 s.
     pub shutdown: Duration,
+    /// Of a native worker, to start an instance: it says so when the process runs, and an install may take long.
+    /// Default 2 h.
+    pub native_start: Duration,
+    /// Of a native worker, to stop an instance: it says so when the process has ended, and a config may give that some
+    /// minutes. Default 300 s.
+    pub native_stop: Duration,
 }
 
 impl Default for RequestTimeouts {
@@ -31,17 +37,21 @@ impl Default for RequestTimeouts {
             stop: Duration::from_secs(120),
             stdin: Duration::from_secs(30),
             shutdown: Duration::from_secs(120),
+            native_start: Duration::from_secs(7_200),
+            native_stop: Duration::from_secs(300),
         }
     }
 }
 
 impl RequestTimeouts {
-    pub(crate) fn of(&self, request: &Request) -> Duration {
-        match request {
-            Request::Start { .. } => self.start,
-            Request::Stop { .. } => self.stop,
-            Request::Stdin { .. } => self.stdin,
-            Request::Shutdown => self.shutdown,
+    pub(crate) fn of(&self, request: &Request, surface: Surface) -> Duration {
+        match (request, surface) {
+            (Request::Start { .. }, Surface::V1) => self.start,
+            (Request::Start { .. }, Surface::Native) => self.native_start,
+            (Request::Stop { .. }, Surface::V1) => self.stop,
+            (Request::Stop { .. }, Surface::Native) => self.native_stop,
+            (Request::Stdin { .. }, Surface::V1 | Surface::Native) => self.stdin,
+            (Request::Shutdown, Surface::V1 | Surface::Native) => self.shutdown,
         }
     }
 }

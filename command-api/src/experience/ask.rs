@@ -1,6 +1,6 @@
 //! Asking something of a worker: recorded on its stream, from where it goes out to it, and answered at once.
 
-use domain::worker::{Request, WorkerCommand, WorkerRefusal};
+use domain::worker::{Request, Surface, WorkerCommand, WorkerRefusal};
 use domain::{RequestId, Worker, WorkerId};
 use event_store::{ExecuteError, Executed};
 use serde::Serialize;
@@ -53,9 +53,15 @@ impl CommandApi {
         caller: &Caller,
         reply: &Reply,
     ) -> Result<Result<Executed<Worker>, ExecuteError<WorkerRefusal>>, V1Error> {
+        let worker = match self.store.workers.load(&worker_id.to_string()).await {
+            Ok(worker) => worker.state,
+            Err(error) => return Ok(Err(error)),
+        };
+        // Of one that nobody registered no deadline counts.
+        let surface = worker.registration.as_ref().map_or(Surface::V1, |it| it.surface);
         let command = WorkerCommand::Request {
             request_id: RequestId(caller.command_id),
-            deadline: caller.at + self.timeouts.of(&request),
+            deadline: caller.at + self.timeouts.of(&request, surface),
             request,
             at: caller.at,
         };

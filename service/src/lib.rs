@@ -13,6 +13,7 @@
 //! | [`tasks`] | named background tasks whose death is noticed |
 //! | [`http`] | the server loop, its limits, and what every route gets |
 //! | [`v1`] | requests and answers in the shapes v1 clients know |
+//! | [`native`] | requests of native endpoints |
 //! | [`problem`] | errors of native endpoints |
 //! | [`docs`] | `/openapi.json` and the page that shows it |
 //! | [`prefixes`] | one API under several root paths |
@@ -28,6 +29,7 @@ pub mod database;
 pub mod docs;
 pub mod health;
 pub mod http;
+pub mod native;
 pub mod prefixes;
 pub mod problem;
 pub mod shutdown;

@@ -4,6 +4,15 @@ use axum::Router;
 
 use crate::health;
 
+/// The prefixes of the earlier generations.
+pub const PREFIXES: [&str; 3] = ["/experience", "/workerdal", "/status"];
+
+/// The path without the prefix it may have; whatever is left begins with a slash or is empty.
+pub(crate) fn without_prefix(path: &str) -> &str {
+    let mut rests = PREFIXES.iter().filter_map(|prefix| path.strip_prefix(prefix));
+    rests.find(|rest| rest.is_empty() || rest.starts_with('/')).unwrap_or(path)
+}
+
 /// An API at `/` and, with the same handlers, under each prefix; `/health` too is found under each
 /// prefix.
 ///

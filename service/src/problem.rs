@@ -8,7 +8,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::http::Failure;
+use crate::http::{Failure, UnreadBody};
 
 /// An RFC 9457 problem: `application/problem+json` with `type`, `title`, `status`, `detail`, a
 /// stable `code` and the `request_id`. v1 endpoints answer with [`crate::v1::V1Error`] instead.
@@ -17,6 +17,8 @@ pub struct Problem {
     status: StatusCode,
     code: &'static str,
     detail: Cow<'static, str>,
+    /// Which parameter of the request is at fault.
+    parameter: Option<&'static str>,
     retry_after: Option<Duration>,
     failure: Option<Failure>,
 }
@@ -29,7 +31,45 @@ impl Problem {
         code: &'static str,
         detail: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { status, code, detail: detail.into(), retry_after: None, failure: None }
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            parameter: None,
+            retry_after: None,
+            failure: None,
+        }
+    }
+
+    /// 404.
+    pub fn not_found(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, detail)
+    }
+
+    /// 409.
+    pub fn conflict(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, detail)
+    }
+
+    /// 422: well-formed, and not to be accepted all the same.
+    pub fn unprocessable(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
+    }
+
+    /// 422: a parameter of the path, the query or a header does not fit. Its name is an additional
+    /// member, `parameter`.
+    pub fn invalid_parameter(
+        parameter: &'static str,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { parameter: Some(parameter), ..Self::unprocessable("invalid_parameter", detail) }
+    }
+
+    /// 413.
+    #[must_use]
+    pub fn too_large() -> Self {
+        let detail = "The body is larger than this server reads.";
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
     }
 
     /// 503: the client should ask again after this long. Whole seconds are sent, at least one.
@@ -56,7 +96,7 @@ impl Problem {
 
     /// The body, with the id of the request that it answers.
     pub(crate) fn body(&self, request_id: &str) -> Body {
-        let body = json!({
+        let mut body = json!({
             "type": "about:blank",
             "title": self.status.canonical_reason().unwrap_or("Error"),
             "status": self.status.as_u16(),
@@ -64,6 +104,9 @@ impl Problem {
             "code": self.code,
             "request_id": request_id,
         });
+        if let Some(parameter) = self.parameter {
+            body["parameter"] = parameter.into();
+        }
         Body::from(body.to_string())
     }
 }
@@ -82,6 +125,17 @@ impl IntoResponse for Problem {
         }
         response.extensions_mut().insert(self);
         response
+    }
+}
+
+impl From<UnreadBody> for Problem {
+    fn from(unread: UnreadBody) -> Self {
+        match unread {
+            UnreadBody::TooLarge => Self::too_large(),
+            UnreadBody::Broken => {
+                Self::new(StatusCode::BAD_REQUEST, "unreadable_body", "The body broke off.")
+            }
+        }
     }
 }
 

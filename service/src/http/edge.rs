@@ -11,7 +11,7 @@ use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::{MatchedPath, OriginalUri, Request};
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http_body_util::Limited;
@@ -21,9 +21,9 @@ use super::limits::Limits;
 use super::metrics::RouteMetrics;
 use super::request_id::{self, RequestId};
 use super::routing::method_not_allowed;
+use super::surface::Surface;
 use crate::problem::Problem;
 use crate::telemetry::panic_text;
-use crate::v1::V1Error;
 
 /// Why a request failed, for the log. An answer carries it as an extension; it never reaches the
 /// client.
@@ -84,6 +84,7 @@ where
         let mut seen = Seen {
             method: request.method().clone(),
             route: request.extensions().get::<MatchedPath>().cloned(),
+            surface: Surface::of(request.uri().path()),
             id,
         };
         let step = self.next_step(request, &seen);
@@ -97,9 +98,8 @@ where
                     let answer = AssertUnwindSafe(answer).catch_unwind();
                     match tokio::time::timeout(shared.limits.request, answer).await {
                         Ok(Ok(Ok(response))) => response,
-                        Ok(Err(panic)) => panicked(panic.as_ref()),
-                        Err(_) => V1Error::refused(StatusCode::REQUEST_TIMEOUT, "Request Timeout")
-                            .into_response(),
+                        Ok(Err(panic)) => panicked(seen.surface, panic.as_ref()),
+                        Err(_) => seen.surface.timed_out(),
                     }
                 }
             };
@@ -132,7 +132,7 @@ impl<S: Service<Request>> Edge<S> {
         let limit = self.shared.limits.body_bytes;
         let size = request.body().size_hint();
         if size.lower() > limit {
-            return Step::Answer(V1Error::too_large().into_response());
+            return Step::Answer(seen.surface.too_large());
         }
         // A body that announced its size cannot grow beyond it: hyper stops reading there.
         let request = match size.upper() {
@@ -150,6 +150,7 @@ impl<S: Service<Request>> Edge<S> {
 struct Seen {
     method: Method,
     route: Option<MatchedPath>,
+    surface: Surface,
     id: RequestId,
 }
 
@@ -157,16 +158,25 @@ impl Seen {
     /// Brings answers made by axum itself into our shape, and tells a problem which request it
     /// belongs to.
     fn finish(&mut self, response: &mut Response) {
-        if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-            *response.body_mut() = problem.body(self.id.as_str());
+        if self.tell(response) {
             return;
         }
         let json = HeaderValue::from_static("application/json");
         if response.status() == StatusCode::PAYLOAD_TOO_LARGE
             && response.headers().get(header::CONTENT_TYPE) != Some(&json)
         {
-            *response = V1Error::too_large().into_response();
+            *response = self.surface.too_large();
+            self.tell(response);
         }
+    }
+
+    /// Whether the answer is a problem; it has its body then.
+    fn tell(&self, response: &mut Response) -> bool {
+        let problem = response.extensions_mut().remove::<Problem>();
+        if let Some(problem) = &problem {
+            *response.body_mut() = problem.body(self.id.as_str());
+        }
+        problem.is_some()
     }
 
     fn log(&self, response: &Response, took: std::time::Duration) {
@@ -193,6 +203,6 @@ impl Seen {
 }
 
 /// The panic hook has the place and the backtrace; this ties it to a request.
-fn panicked(panic: &(dyn Any + Send)) -> Response {
-    V1Error::internal(format!("panicked: {}", panic_text(panic))).into_response()
+fn panicked(surface: Surface, panic: &(dyn Any + Send)) -> Response {
+    surface.failed(format!("panicked: {}", panic_text(panic)))
 }

@@ -1,4 +1,4 @@
-//! v1's answers where no handler is found (the v1 wire contract).
+//! Answers where no handler is found: v1's (the v1 wire contract), and problems below `/v1`.
 
 use axum::Router;
 use axum::body::Body;
@@ -9,7 +9,7 @@ use tower::ServiceExt;
 
 use super::edge::EdgeLayer;
 use super::limits::Limits;
-use crate::v1::V1Error;
+use super::surface::Surface;
 
 /// Puts the defaults of this module around a finished router.
 ///
@@ -30,13 +30,13 @@ pub fn defaults(router: Router, limits: &Limits) -> Router {
 
 /// 405, naming the first method of the path as v1 does.
 pub(super) async fn method_not_allowed(routes: Router, uri: Uri) -> Response {
+    let surface = Surface::of(uri.path());
     let answer = probe(routes, uri).await;
     let allowed = answer.headers().get(header::ALLOW);
     let first = allowed
         .and_then(|methods| methods.to_str().ok()?.split(',').next())
         .and_then(|method| HeaderValue::from_str(method.trim()).ok());
-    let refusal = V1Error::refused(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
-    let mut response = refusal.into_response();
+    let mut response = surface.method_not_allowed();
     if let Some(method) = first {
         response.headers_mut().insert(header::ALLOW, method);
     }
@@ -45,6 +45,7 @@ pub(super) async fn method_not_allowed(routes: Router, uri: Uri) -> Response {
 
 /// 307 to the path without its trailing slashes if that is known, else 404.
 async fn unmatched(routes: Router, uri: &Uri) -> Response {
+    let not_found = || Surface::of(uri.path()).not_found();
     match without_slash(uri) {
         Some(uri) => {
             let target = HeaderValue::from_str(&uri.to_string());
@@ -60,10 +61,6 @@ async fn unmatched(routes: Router, uri: &Uri) -> Response {
         }
         None => not_found(),
     }
-}
-
-fn not_found() -> Response {
-    V1Error::not_found("Not Found").into_response()
 }
 
 fn without_slash(uri: &Uri) -> Option<Uri> {

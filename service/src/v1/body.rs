@@ -1,16 +1,14 @@
 //! A JSON body, before it is checked.
 
-use std::error::Error;
-
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderMap, header};
-use http_body_util::LengthLimitError;
+use axum::http::HeaderMap;
 use serde_json::Value;
 
 use super::check::Invalid;
 use super::error::V1Error;
 use super::json_error;
+use crate::http::{UnreadBody, is_json, read_body};
 
 /// `FastAPI`'s answer to a body it cannot read for any other reason than broken JSON.
 const UNREADABLE: &str = "There was an error parsing the body";
@@ -61,19 +59,6 @@ fn refusal(bytes: &[u8]) -> V1Error {
     }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
-    let Some(value) = headers.get(header::CONTENT_TYPE) else {
-        return true;
-    };
-    if value.is_empty() {
-        return true;
-    }
-    let value = value.as_bytes().to_ascii_lowercase();
-    let kind = value.split(|byte| *byte == b';').next().unwrap_or_default();
-    let subtype = kind.trim_ascii().strip_prefix(b"application/");
-    subtype.is_some_and(|subtype| subtype == b"json" || subtype.ends_with(b"+json"))
-}
-
 impl<S: Sync> FromRequest<S> for JsonBody {
     type Rejection = V1Error;
 
@@ -83,15 +68,11 @@ impl<S: Sync> FromRequest<S> for JsonBody {
     }
 }
 
-/// All bytes of a body, for code that needs them as they were sent. How many may be read is decided
-/// for all routes together ([`crate::http::Limits`]); more are a 413, a broken connection a 400.
-pub async fn read_body(body: Body) -> Result<Bytes, V1Error> {
-    to_bytes(body, usize::MAX).await.map_err(|error| {
-        let mut causes = std::iter::successors(error.source(), |cause| (*cause).source());
-        if causes.any(<dyn Error>::is::<LengthLimitError>) {
-            V1Error::too_large()
-        } else {
-            V1Error::bad_request(UNREADABLE)
+impl From<UnreadBody> for V1Error {
+    fn from(unread: UnreadBody) -> Self {
+        match unread {
+            UnreadBody::TooLarge => Self::too_large(),
+            UnreadBody::Broken => Self::bad_request(UNREADABLE),
         }
-    })
+    }
 }

@@ -35,7 +35,7 @@ pub mod time;
 #[cfg(test)]
 mod tests;
 
-pub use body::{JsonBody, read_body};
+pub use body::JsonBody;
 pub use check::{Check, Invalid, Loc};
 pub use error::V1Error;
 pub use fields::Fields;

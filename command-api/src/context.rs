@@ -9,9 +9,9 @@ use chrono::{SubsecRound, Utc};
 use domain::{Instant, WorkerId};
 use event_store::{Actor, CommandContext};
 use service::http::RequestId;
-use service::v1::V1Error;
 use uuid::{Uuid, uuid};
 
+use crate::failure::Failure;
 use crate::idempotency::Asked;
 use crate::reply::Reply;
 
@@ -56,7 +56,7 @@ impl Caller {
     }
 
     /// For a command that is answered with `reply`: kept when the client chose the command's id.
-    pub(crate) fn answering(&self, actor: Actor, reply: &Reply) -> Result<CommandContext, V1Error> {
+    pub(crate) fn answering(&self, actor: Actor, reply: &Reply) -> Result<CommandContext, Failure> {
         let answer = self.asked.as_ref().map(|asked| asked.answered_with(reply)).transpose()?;
         Ok(CommandContext { answer, ..self.context(actor) })
     }

@@ -1,5 +1,5 @@
 //! Why a command was not carried out, in v1's words and statuses. The one place where refusals of the domain and
-//! failures of the log become answers.
+//! failures become answers of the v1 surface.
 //!
 //! v1's texts name what was attempted, and the same refusal has another status on another endpoint (an unknown worker is
 //! 400 to a heartbeat and 404 to a shutdown), so there is a function per attempt.
@@ -14,9 +14,10 @@ use domain::game_server_instance::InstanceRefusal;
 use domain::worker::WorkerRefusal;
 use domain::{ClaimScope, Instant, WorkerId};
 use event_store::{AppendError, ExecuteError};
-use query_api::QueryError;
 use service::v1::V1Error;
 use service::v1::time::WithoutOffset;
+
+use crate::failure::Failure;
 
 /// When a client that was told 503 should ask again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -140,31 +141,27 @@ pub(crate) fn template(refusal: &TemplateRefusal) -> V1Error {
     }
 }
 
-/// The log was not reached, or did not take it. Also for ids, which come from the same database.
-pub(crate) fn append(error: AppendError) -> V1Error {
-    match error {
-        AppendError::Conflict => busy(),
-        AppendError::ClaimTaken(claim) => taken(claim.scope),
-        AppendError::Repeated { .. } => key_reused(),
-        AppendError::Unavailable(_) | AppendError::OutcomeUnknown(_) => {
-            V1Error::unavailable("Database unavailable", RETRY_AFTER, error)
+impl From<Failure> for V1Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::UnfitKey => Self::bad_request(
+                "Invalid Idempotency-Key (must be one value of 1 to 255 visible ASCII characters)",
+            ),
+            Failure::KeyReused => Self::refused(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "Idempotency-Key was already used for another request",
+            ),
+            Failure::Unread(unread) => unread.into(),
+            Failure::Taken(scope) => taken(scope),
+            Failure::Busy => Self::unavailable("Too many changes at once", RETRY_AFTER, failure),
+            Failure::Database(error) => error.into(),
+            Failure::Away(error @ AppendError::Closed) => {
+                Self::unavailable("Shutting down", RETRY_AFTER, error)
+            }
+            Failure::Away(error) => Self::unavailable("Database unavailable", RETRY_AFTER, error),
+            Failure::Internal(cause) => Self::internal(cause),
         }
-        AppendError::Closed => V1Error::unavailable("Shutting down", RETRY_AFTER, error),
-        AppendError::Refused(cause) => V1Error::internal(cause),
     }
-}
-
-/// The database was asked directly and did not answer.
-pub(crate) fn database(error: impl Into<QueryError>) -> V1Error {
-    error.into().into()
-}
-
-/// The key of this request was used for another one.
-pub(crate) fn key_reused() -> V1Error {
-    V1Error::refused(
-        StatusCode::UNPROCESSABLE_ENTITY,
-        "Idempotency-Key was already used for another request",
-    )
 }
 
 pub(crate) fn worker_not_found() -> V1Error {
@@ -210,14 +207,7 @@ pub(crate) fn no_such_server_type() -> V1Error {
 
 /// What is the same for all aggregates.
 fn of<E: std::error::Error>(error: ExecuteError<E>, refused: impl FnOnce(E) -> V1Error) -> V1Error {
-    match error {
-        ExecuteError::Refused(refusal) => refused(refusal),
-        ExecuteError::ClaimTaken(claim) => taken(claim.scope),
-        ExecuteError::IdReused => key_reused(),
-        ExecuteError::Busy => busy(),
-        ExecuteError::Unreadable(cause) => V1Error::internal(cause),
-        ExecuteError::Append(error) => append(error),
-    }
+    Failure::or_refusal(error).map_or_else(V1Error::from, refused)
 }
 
 /// What a worker's refusals mean where the attempt does not matter.
@@ -246,10 +236,6 @@ fn taken(scope: ClaimScope) -> V1Error {
         ClaimScope::DefaultConfig => "This game server has a default config already",
         ClaimScope::WorkerName => "Worker with this name already exists",
     })
-}
-
-fn busy() -> V1Error {
-    V1Error::unavailable("Too many changes at once", RETRY_AFTER, "lost every race on one stream")
 }
 
 fn closed_worker(worker_id: WorkerId, closed_at: Instant, attempt: &str) -> String {

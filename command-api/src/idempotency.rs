@@ -13,11 +13,11 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use event_store::{Answer, Log};
 use query_api::freshness::POSITION_HEADER;
-use service::v1::{V1Error, read_body};
+use service::http::read_body;
 use uuid::{Uuid, uuid};
 
 use crate::CommandApi;
-use crate::error;
+use crate::failure::Failure;
 use crate::reply::{Reply, Written};
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -48,28 +48,32 @@ impl Asked {
     }
 
     /// What the log is to keep.
-    pub(crate) fn answered_with(&self, reply: &Reply) -> Result<Answer, V1Error> {
+    pub(crate) fn answered_with(&self, reply: &Reply) -> Result<Answer, Failure> {
         Ok(Answer { fingerprint: self.fingerprint.clone(), response: reply.to_kept()? })
     }
 
-    async fn first_answer(&self, log: &Log) -> Result<Option<Written>, V1Error> {
-        let Some(first) = log.answer_to(self.command_id).await.map_err(error::database)? else {
+    async fn first_answer(&self, log: &Log) -> Result<Option<Written>, Failure> {
+        let Some(first) = log.answer_to(self.command_id).await.map_err(Failure::database)? else {
             return Ok(None);
         };
         if first.fingerprint != self.fingerprint {
-            return Err(error::key_reused());
+            return Err(Failure::KeyReused);
         }
         let reply = Reply::from_kept(&first.response)?;
         Ok(Some(reply.written_at(Some(first.position))))
     }
 }
 
-/// Around every command. Costs nothing where there is no key.
-pub(crate) async fn answer_once(
+/// Around every command; `E` is how its surface tells failures. Costs nothing where there is no key.
+pub(crate) async fn answer_once<E: From<Failure>>(
     State(api): State<Arc<CommandApi>>,
     request: Request,
     next: Next,
-) -> Result<Response, V1Error> {
+) -> Result<Response, E> {
+    Ok(only_once(&api, request, next).await?)
+}
+
+async fn only_once(api: &CommandApi, request: Request, next: Next) -> Result<Response, Failure> {
     let Some(key) = key(request.headers())? else {
         return Ok(next.run(request).await);
     };
@@ -90,7 +94,7 @@ pub(crate) async fn answer_once(
     Ok(first.map_or(response, IntoResponse::into_response))
 }
 
-fn key(headers: &HeaderMap) -> Result<Option<String>, V1Error> {
+fn key(headers: &HeaderMap) -> Result<Option<String>, Failure> {
     let mut keys = headers.get_all(KEY).iter();
     let (first, second) = (keys.next(), keys.next());
     let Some(key) = first else { return Ok(None) };
@@ -98,8 +102,6 @@ fn key(headers: &HeaderMap) -> Result<Option<String>, V1Error> {
     let fits = (1..=LONGEST_KEY).contains(&key.len()) && is_visible(key.as_bytes());
     match key.to_str() {
         Ok(key) if fits && second.is_none() => Ok(Some(key.to_owned())),
-        _ => Err(V1Error::bad_request(
-            "Invalid Idempotency-Key (must be one value of 1 to 255 visible ASCII characters)",
-        )),
+        _ => Err(Failure::UnfitKey),
     }
 }

@@ -15,12 +15,14 @@
 //! | `reply` | answers that say where they were written |
 //! | `workers` | which workers there are |
 //! | `catalogue` | game servers and configs, from memory |
-//! | `error` | refusals as v1's answers, with v1's texts |
+//! | `failure` | what can go wrong whatever a command is about |
+//! | `error` | refusals and failures as v1's answers, with v1's texts |
 
 mod catalogue;
 mod context;
 mod error;
 pub mod experience;
+mod failure;
 pub mod heartbeats;
 mod idempotency;
 mod reply;

@@ -6,28 +6,29 @@ use event_store::{Executed, Position};
 use query_api::freshness::POSITION_HEADER;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
-use service::v1::V1Error;
+
+use crate::failure::Failure;
 
 /// The text of an answer. It is made before the command is carried out, because it is kept with its events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Reply(String);
 
 impl Reply {
-    pub(crate) fn of(json: &impl Serialize) -> Result<Self, V1Error> {
-        serde_json::to_string(json).map(Self).map_err(V1Error::internal)
+    pub(crate) fn of(json: &impl Serialize) -> Result<Self, Failure> {
+        serde_json::to_string(json).map(Self).map_err(Failure::internal)
     }
 
     /// As it is kept: a JSON text that contains the reply as a string, so that a retry gets the same bytes.
-    pub(crate) fn to_kept(&self) -> Result<Box<RawValue>, V1Error> {
-        to_raw_value(&self.0).map_err(V1Error::internal)
+    pub(crate) fn to_kept(&self) -> Result<Box<RawValue>, Failure> {
+        to_raw_value(&self.0).map_err(Failure::internal)
     }
 
-    pub(crate) fn from_kept(kept: &str) -> Result<Self, V1Error> {
-        serde_json::from_str(kept).map(Self).map_err(V1Error::internal)
+    pub(crate) fn from_kept(kept: &str) -> Result<Self, Failure> {
+        serde_json::from_str(kept).map(Self).map_err(Failure::internal)
     }
 
     /// This reply to a command that was carried out, or the first one if it had been carried out before.
-    pub(crate) fn to<A>(self, executed: &Executed<A>) -> Result<Written, V1Error> {
+    pub(crate) fn to<A>(self, executed: &Executed<A>) -> Result<Written, Failure> {
         let reply = match executed {
             Executed::Done { .. } => self,
             Executed::Repeated { response, .. } => Self::from_kept(response.get())?,

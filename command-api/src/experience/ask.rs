@@ -34,7 +34,7 @@ impl CommandApi {
             let reply = Reply::of(&Ack { status: "success", message })?;
             let gone = match self.ask(worker_id, request.clone(), caller, &reply).await? {
                 Err(ExecuteError::Refused(gone @ WorkerRefusal::Gone { .. })) => gone,
-                asked => return reply.to(&asked.map_err(error::request)?),
+                asked => return Ok(reply.to(&asked.map_err(error::request)?)?),
             };
             // Closed since it was looked up: the request is for whoever took over, if somebody did.
             let successor = self.current_worker().await?;

@@ -14,6 +14,7 @@ use crate::CommandApi;
 use crate::catalogue;
 use crate::context::Caller;
 use crate::error;
+use crate::failure::Failure;
 use crate::reply::{Reply, Written};
 
 /// A value for one of the game server's commands.
@@ -107,7 +108,7 @@ impl CommandApi {
         caller: &Caller,
     ) -> Result<Written, V1Error> {
         let Offer { template, command_value, description } = offer;
-        let id = self.ids.game_server_config_command.next().await.map_err(error::append)?;
+        let id = self.ids.game_server_config_command.next().await.map_err(Failure::from)?;
         let offered = GameServerConfigCommands {
             game_server_config_command_id: id,
             game_server_config_id: config_id.0,
@@ -126,6 +127,6 @@ impl CommandApi {
         };
         let context = caller.answering(caller.user(), &reply)?;
         let done = self.store.configs.execute(&config_id.to_string(), command, &context).await;
-        reply.to(&done.map_err(error::config)?)
+        Ok(reply.to(&done.map_err(error::config)?)?)
     }
 }

@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use crate::CommandApi;
 use crate::context::Caller;
 use crate::error;
+use crate::failure::Failure;
 use crate::reply::{Reply, Written};
 
 /// A game server for the catalogue.
@@ -132,7 +133,7 @@ impl CommandApi {
         app_id: i32,
         caller: &Caller,
     ) -> Result<Written, V1Error> {
-        let id = self.ids.game_server.next().await.map_err(error::append)?;
+        let id = self.ids.game_server.next().await.map_err(Failure::from)?;
         let server_type = ServerType::Steam;
         let added = CreatedGameServer {
             game_server_id: id,
@@ -149,7 +150,7 @@ impl CommandApi {
         };
         let context = caller.answering(caller.user(), &reply)?;
         let done = self.store.game_servers.create(&id.to_string(), command, &context).await;
-        reply.to(&done.map_err(error::game_server)?)
+        Ok(reply.to(&done.map_err(error::game_server)?)?)
     }
 
     async fn add_template(
@@ -160,7 +161,7 @@ impl CommandApi {
     ) -> Result<Written, V1Error> {
         let stream = game_server_id.to_string();
         let Template { name, command, description, is_visible } = template;
-        let id = self.ids.game_server_command.next().await.map_err(error::append)?;
+        let id = self.ids.game_server_command.next().await.map_err(Failure::from)?;
         let added = GameServerCommand {
             game_server_command_id: id,
             game_server_id: game_server_id.0,
@@ -179,7 +180,7 @@ impl CommandApi {
         };
         let context = caller.answering(caller.user(), &reply)?;
         let done = self.store.game_servers.execute(&stream, command, &context).await;
-        reply.to(&done.map_err(error::game_server)?)
+        Ok(reply.to(&done.map_err(error::game_server)?)?)
     }
 }
 

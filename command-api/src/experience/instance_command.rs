@@ -130,7 +130,7 @@ impl CommandApi {
             words: vec![text],
         };
         let asked = self.ask(run.worker_id, request, caller, &reply).await?;
-        reply.to(&asked.map_err(error::execution)?)
+        Ok(reply.to(&asked.map_err(error::execution)?)?)
     }
 }
 

@@ -10,6 +10,7 @@ mod worker;
 use std::sync::Arc;
 
 use axum::middleware::from_fn_with_state;
+use service::v1::V1Error;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -27,6 +28,6 @@ pub fn router(state: Arc<CommandApi>) -> OpenApiRouter {
         .routes(routes!(config_command::create))
         .routes(routes!(game_server_type::create))
         .routes(routes!(game_server_type::create_command))
-        .route_layer(from_fn_with_state(Arc::clone(&state), answer_once))
+        .route_layer(from_fn_with_state(Arc::clone(&state), answer_once::<V1Error>))
         .with_state(state)
 }

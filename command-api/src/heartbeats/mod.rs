@@ -22,7 +22,6 @@ use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
 use domain::{GameServerInstanceId, WorkerId};
-use service::v1::V1Error;
 use sqlx::PgPool;
 use tokio::sync::Mutex;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -30,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use self::pending::Pending;
-use crate::error;
+use crate::failure::Failure;
 
 /// How often what was gathered is written. Liveness tolerates seconds.
 const FLUSH_EVERY: Duration = Duration::from_millis(250);
@@ -128,13 +127,13 @@ impl Heartbeats {
     }
 
     /// The last sign of life, in the database's time.
-    pub(crate) async fn last(&self, entity: Entity) -> Result<Option<domain::Instant>, V1Error> {
+    pub(crate) async fn last(&self, entity: Entity) -> Result<Option<domain::Instant>, Failure> {
         let written_and_read = async {
             self.flush_now().await?;
             table::last(&self.0.pool, entity).await.map_err(Arc::new)
         };
         let last = timeout(LONGEST_FLUSH, written_and_read).await;
-        last.unwrap_or_else(|_| Err(Arc::new(silent()))).map_err(error::database)
+        last.unwrap_or_else(|_| Err(Arc::new(silent()))).map_err(Failure::database)
     }
 
     /// Writes what was recorded before this call, and that this process listens.

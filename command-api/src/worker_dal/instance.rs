@@ -18,6 +18,7 @@ use crate::CommandApi;
 use crate::catalogue;
 use crate::context::{Caller, agent};
 use crate::error;
+use crate::failure::Failure;
 use crate::heartbeats::Entity;
 use crate::reply::{Reply, Written};
 
@@ -112,7 +113,7 @@ impl CommandApi {
         caller: &Caller,
     ) -> Result<Written, V1Error> {
         let config = self.config(game_server_config_id).await?;
-        let id = self.ids.game_server_instance.next().await.map_err(error::append)?;
+        let id = self.ids.game_server_instance.next().await.map_err(Failure::from)?;
         let reply = Reply::of(&CreatedInstance {
             game_server_instance_id: id,
             game_server_config_id: game_server_config_id.0,
@@ -128,7 +129,7 @@ impl CommandApi {
         };
         let context = caller.answering(agent(worker_id), &reply)?;
         let done = self.store.instances.create(&id.to_string(), command, &context).await;
-        reply.to(&done.map_err(error::instance)?)
+        Ok(reply.to(&done.map_err(error::instance)?)?)
     }
 
     async fn end(
@@ -149,9 +150,9 @@ impl CommandApi {
         if let Executed::Done { after, position: None } = &done {
             // It was closed before, and not at this request's time.
             let closed = InstanceJson { last_heartbeat, ..shown(&after.state)? };
-            return Reply::of(&closed)?.to(&done);
+            return Ok(Reply::of(&closed)?.to(&done)?);
         }
-        reply.to(&done)
+        Ok(reply.to(&done)?)
     }
 }
 

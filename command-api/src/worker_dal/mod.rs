@@ -8,6 +8,7 @@ mod worker_heartbeat;
 use std::sync::Arc;
 
 use axum::middleware::from_fn_with_state;
+use service::v1::V1Error;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -22,7 +23,7 @@ pub fn router(state: Arc<CommandApi>) -> OpenApiRouter {
         .routes(routes!(worker::shutdown_others))
         .routes(routes!(instance::create))
         .routes(routes!(instance::shutdown))
-        .route_layer(from_fn_with_state(Arc::clone(&state), answer_once))
+        .route_layer(from_fn_with_state(Arc::clone(&state), answer_once::<V1Error>))
         // Heartbeats append nothing: there is nothing to do only once, and they are the busiest of all.
         .routes(routes!(worker_heartbeat::heartbeat))
         .routes(routes!(instance_heartbeat::heartbeat))

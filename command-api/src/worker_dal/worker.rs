@@ -18,6 +18,7 @@ use utoipa::ToSchema;
 use crate::CommandApi;
 use crate::context::{Caller, agent};
 use crate::error;
+use crate::failure::Failure;
 use crate::heartbeats::Entity;
 use crate::reply::{Reply, Written};
 
@@ -52,14 +53,14 @@ pub(super) async fn create(
     State(api): State<Arc<CommandApi>>,
     caller: Caller,
 ) -> Result<Written, V1Error> {
-    let (worker_id, at) = (api.ids.worker.next().await.map_err(error::append)?, caller.at);
+    let (worker_id, at) = (api.ids.worker.next().await.map_err(Failure::from)?, caller.at);
     let reply = Reply::of(&RegisteredWorker { worker_id, created_date: at })?;
     let worker_id = WorkerId(worker_id);
     let command =
         WorkerCommand::Register { worker_id, surface: Surface::V1, name: None, agent: None, at };
     let context = caller.answering(Actor::agent("new-worker"), &reply)?;
     let done = api.store.workers.create(&worker_id.to_string(), command, &context).await;
-    reply.to(&done.map_err(error::worker)?)
+    Ok(reply.to(&done.map_err(error::worker)?)?)
 }
 
 /// Ends a worker's registration.
@@ -87,7 +88,7 @@ pub(super) async fn shutdown(
     let reply = Reply::of(&closed)?;
     let context = caller.answering(agent(worker_id), &reply)?;
     let done = api.close(worker_id, WorkerClosedBy::Shutdown, &caller, &context).await;
-    reply.to(&done.map_err(error::worker)?)
+    Ok(reply.to(&done.map_err(error::worker)?)?)
 }
 
 /// Closes every other open worker that speaks v1.

@@ -1,6 +1,7 @@
 //! A game server config: how one game server is started.
 
 mod aggregate;
+mod checks;
 mod command;
 mod event;
 mod refusal;

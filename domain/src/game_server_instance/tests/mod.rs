@@ -1,8 +1,9 @@
 //! Given events, when a command, then events or a refusal.
 //!
-//! `lifecycle`: beginning and end. `status`: reports, loss, recovery. `stored`: how the log keeps the
-//! events.
+//! `lifecycle`: beginning and end. `status`: reports, loss, recovery. `detail`: what is told with a
+//! status. `stored`: how the log keeps the events.
 
+mod detail;
 mod lifecycle;
 mod status;
 mod stored;
@@ -102,7 +103,13 @@ fn reported(status: StatusType, as_of: Instant) -> InstanceEvent {
 }
 
 fn reported_with(standing: Standing, status: StatusType, as_of: Instant) -> InstanceEvent {
-    InstanceEvent::InstanceStatusReported { status, reported_as_of: as_of, as_of, standing }
+    InstanceEvent::InstanceStatusReported {
+        status,
+        reported_as_of: as_of,
+        as_of,
+        standing,
+        detail: None,
+    }
 }
 
 fn lost(by: InstanceLostBy, as_of: Instant) -> InstanceEvent {

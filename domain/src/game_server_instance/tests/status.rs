@@ -7,7 +7,7 @@ use crate::testing::{given, replayed};
 use crate::{CurrentStatus, StatusReport};
 
 fn report(status: StatusType, as_of: Instant) -> InstanceCommand {
-    InstanceCommand::ReportStatus(StatusReport { status, as_of, received_at: at(NOW) })
+    InstanceCommand::ReportStatus(StatusReport { status, as_of, received_at: at(NOW) }.into())
 }
 
 fn declare_lost(by: InstanceLostBy) -> InstanceCommand {
@@ -73,6 +73,7 @@ fn a_report_from_the_future_counts_from_its_receipt_and_keeps_what_was_sent() {
             reported_as_of: at(NOW + 3600),
             as_of: at(NOW),
             standing: Standing::Current,
+            detail: None,
         }]);
 }
 

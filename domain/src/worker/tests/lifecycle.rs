@@ -2,13 +2,14 @@
 
 use super::*;
 use crate::testing::{given, replayed};
-use crate::{Refusal, RefusalKind};
+use crate::{Claim, ClaimChange, ClaimScope, Claims, Refusal, RefusalKind};
 
 fn register(name: Option<&str>) -> WorkerCommand {
     WorkerCommand::Register {
         worker_id: WORKER,
         surface: Surface::Native,
         name: name.map(str::to_owned),
+        agent: None,
         at: at(NOW),
     }
 }
@@ -36,25 +37,50 @@ fn an_agent_registers_once_under_an_id() {
 }
 
 #[test]
-fn a_name_with_a_nul_is_refused_because_no_read_model_can_hold_it() {
+fn a_name_is_short_and_printable_and_has_no_blanks_at_its_ends() {
+    let longest = "\u{fc}".repeat(128);
+    for name in ["atlas", "Host 1 (attic)", "a", longest.as_str()] {
+        assert!(replayed::<Worker>(vec![]).decide(register(Some(name))).is_ok(), "{name:?}");
+    }
+    for name in ["", " ", " atlas", "atlas ", "at\0las", "at\nlas", "at\u{85}las"] {
+        given::<Worker>(vec![])
+            .when(register(Some(name)))
+            .then_expect_error(WorkerRefusal::NotAName { name: name.replace('\0', "\u{fffd}") });
+    }
     given::<Worker>(vec![])
-        .when(register(Some("at\0las")))
-        .then_expect_error(WorkerRefusal::NulCharacter { field: "name" });
+        .when(register(Some(&"\u{fc}".repeat(129))))
+        .then_expect_error(WorkerRefusal::NotAName { name: longest });
+}
+
+#[test]
+fn a_name_is_claimed_by_the_registration_and_free_after_the_end() {
+    let name = || Claim { scope: ClaimScope::WorkerName, key: "atlas".to_owned() };
+    let mut worker = replayed::<Worker>(vec![]);
+    let registered = worker.decide(register(Some("atlas"))).unwrap();
+    assert_eq!(registered[0].claims(), [ClaimChange::Take(name())]);
+    worker = replayed(registered);
+    let ended = worker.decide(close(WorkerClosedBy::LostTooLong)).unwrap();
+    assert_eq!(ended[0].claims(), [ClaimChange::Release(name())]);
+
+    let (nameless, ended) = (registered_over(Surface::V1), closed());
+    assert_eq!((nameless.claims(), ended.claims()), (vec![], vec![]));
 }
 
 #[test]
 fn a_heartbeat_is_never_an_event_and_is_refused_for_unknown_and_closed_workers() {
-    when_in_every_state(
-        || WorkerCommand::Heartbeat,
-        |state| match state {
-            Unborn => Err(WorkerRefusal::NotFound),
-            OpenWithoutStatus | Running | LostWithoutStatus | LostWhileRunning | Complete
-            | Crashed => Ok(vec![]),
-            ClosedWithoutStatus | ClosedWhileRunning | ClosedThenComplete | ClosedWhileLost => {
-                Err(gone())
-            }
-        },
-    );
+    for agent_id in [None, Some(Uuid::from_u128(1))] {
+        when_in_every_state(
+            || WorkerCommand::Heartbeat { agent_id },
+            |state| match state {
+                Unborn => Err(WorkerRefusal::NotFound),
+                OpenWithoutStatus | Running | LostWithoutStatus | LostWhileRunning | Complete
+                | Crashed => Ok(vec![]),
+                ClosedWithoutStatus | ClosedWhileRunning | ClosedThenComplete | ClosedWhileLost => {
+                    Err(gone())
+                }
+            },
+        );
+    }
 }
 
 #[test]
@@ -130,7 +156,12 @@ fn a_refusal_tells_what_the_caller_can_do() {
         (WorkerRefusal::LostReported, RefusalKind::Invalid),
         (WorkerRefusal::ControlCharacters { word: word() }, RefusalKind::Invalid),
         (WorkerRefusal::NotAscii { word: word() }, RefusalKind::Invalid),
-        (WorkerRefusal::NulCharacter { field: "name" }, RefusalKind::Invalid),
+        (WorkerRefusal::NotAName { name: word() }, RefusalKind::Invalid),
+        (
+            WorkerRefusal::NameInUse { worker_id: WORKER, last_heartbeat_at: at(0) },
+            RefusalKind::Conflict,
+        ),
+        (WorkerRefusal::TakenOver { worker_id: WORKER }, RefusalKind::Conflict),
     ] {
         assert_eq!(refusal.kind(), kind, "{refusal}");
     }

@@ -1,8 +1,9 @@
 //! Given events, when a command, then events or a refusal.
 //!
-//! `lifecycle`: beginning and end. `status`: reports, loss, recovery. `requests`: asking and outcomes.
-//! `stored`: how the log keeps the events.
+//! `lifecycle`: beginning and end. `agent`: who speaks as a worker. `status`: reports, loss, recovery.
+//! `requests`: asking and outcomes. `stored`: how the log keeps the events.
 
+mod agent;
 mod lifecycle;
 mod requests;
 mod status;
@@ -111,7 +112,7 @@ fn closed() -> WorkerEvent {
 }
 
 fn closed_by(by: WorkerClosedBy, closed_at: Instant) -> WorkerEvent {
-    WorkerEvent::WorkerClosed { closed_at, by }
+    WorkerEvent::WorkerClosed { closed_at, by, name: None }
 }
 
 fn concluded(as_of: Instant) -> WorkerEvent {

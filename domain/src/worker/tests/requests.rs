@@ -228,12 +228,23 @@ fn an_outcome_of_nothing_pending_is_no_event() {
 }
 
 #[test]
-fn a_reason_with_a_nul_is_refused_because_no_read_model_can_hold_it() {
-    let reason = || "\0".to_owned();
-    for outcome in [Outcome::Refused { reason: reason() }, Outcome::Failed { reason: reason() }] {
+fn a_reason_is_cut_and_cleaned_rather_than_refused_so_that_every_outcome_counts() {
+    let told = format!("\0{}", "x".repeat(3_000));
+    let kept = format!("\u{fffd}{}", "x".repeat(1_999));
+    let (request_id, resolved_at) = (request(1), at(NOW));
+    for (outcome, event) in [
+        (
+            Outcome::Refused { reason: told.clone() },
+            WorkerEvent::RequestRefused { request_id, reason: kept.clone(), resolved_at },
+        ),
+        (
+            Outcome::Failed { reason: told },
+            WorkerEvent::RequestFailed { request_id, reason: kept, resolved_at },
+        ),
+    ] {
         given::<Worker>(all_pending(Running))
-            .when(WorkerCommand::Resolve { request_id: request(1), outcome, at: at(NOW) })
-            .then_expect_error(WorkerRefusal::NulCharacter { field: "reason" });
+            .when(WorkerCommand::Resolve { request_id, outcome, at: at(NOW) })
+            .then_expect_events(vec![event]);
     }
 }
 

@@ -1,5 +1,7 @@
 //! How the log keeps the events.
 
+use cqrs_es::Aggregate;
+
 use super::*;
 use crate::testing::assert_stored_as_sampled;
 use crate::{Event, GameServerInstanceId};
@@ -17,6 +19,11 @@ fn every_event_is_stored_as_its_sample_says() {
                 name: Some("atlas".to_owned()),
                 registered_at: at(0),
             },
+            WorkerEvent::AgentAttached {
+                agent_id: Uuid::from_u128(0xa9e27),
+                agent_version: "0.1.0".to_owned(),
+                attached_at: at(0),
+            },
             reported(StatusType::Created, at(1)),
             reported(StatusType::Initializing, at(2)),
             reported_with(Standing::Outdated, StatusType::Running, at(1)),
@@ -32,7 +39,11 @@ fn every_event_is_stored_as_its_sample_says() {
             recovered(at(31), StatusType::Running),
             closed_by(WorkerClosedBy::Shutdown, at(60)),
             closed_by(WorkerClosedBy::SupersededBy(WorkerId(7)), at(60)),
-            closed_by(WorkerClosedBy::LostTooLong, at(60)),
+            WorkerEvent::WorkerClosed {
+                closed_at: at(60),
+                by: WorkerClosedBy::LostTooLong,
+                name: Some("atlas".to_owned()),
+            },
             concluded(at(61)),
             WorkerEvent::StartRequested {
                 request_id,
@@ -79,4 +90,11 @@ fn every_event_is_stored_as_its_sample_says() {
         ],
         Event::Worker,
     );
+}
+
+#[test]
+fn a_worker_that_closed_before_names_were_claimed_gives_none_back() {
+    let payload = r#"{"WorkerClosed":{"closed_at":"2026-01-02T03:05:05.678901Z","by":"shutdown"}}"#;
+    let decoded = Event::decode(Worker::TYPE, "WorkerClosed", "1", payload).unwrap();
+    assert_eq!(decoded, Event::Worker(closed()));
 }

@@ -1,6 +1,11 @@
 //! Given events, when a command, then events or a refusal.
+//!
+//! `supervision`: how its process is supervised.
+
+mod supervision;
 
 use super::*;
+use crate::game_server::ServerType;
 use crate::testing::{assert_stored_as_sampled, given, in_every_state, replayed};
 use crate::{
     Claim, ClaimChange, ClaimScope, Claims, Event, GameServerCommandId, GameServerConfigCommandId,
@@ -59,16 +64,26 @@ fn settings() -> ConfigSettings {
 }
 
 fn add(settings: ConfigSettings) -> GameServerConfigCommand {
+    add_to(ServerType::Steam, settings, None)
+}
+
+fn add_to(
+    server_type: ServerType,
+    settings: ConfigSettings,
+    supervision: Option<Supervision>,
+) -> GameServerConfigCommand {
     GameServerConfigCommand::Add {
         game_server_config_id: settings.game_server_config_id,
         game_server_id: settings.game_server_id,
         name: settings.name,
         is_default: settings.is_default,
         is_visible: settings.is_visible,
+        server_type,
         executable: settings.executable,
         args: settings.args,
         env_var: settings.env_var,
         post_install_commands: settings.post_install_commands,
+        supervision,
     }
 }
 
@@ -225,6 +240,23 @@ fn neither_name_nor_executable_leads_out_of_the_install_directory() {
 }
 
 #[test]
+fn the_executable_of_a_local_game_server_may_be_anywhere_but_not_lead_up() {
+    let local = |executable: &str| {
+        let settings = ConfigSettings { executable: executable.to_owned(), ..settings() };
+        add_to(ServerType::Local, settings, None)
+    };
+    for executable in ["/opt/demo/server", "demo-server", "bin/demo..server"] {
+        assert!(replayed::<GameServerConfig>(vec![]).decide(local(executable)).is_ok());
+    }
+    for path in ["/opt/../etc/passwd", "/..", "..", "../server"] {
+        let path = path.to_owned();
+        let refusal = |path| ConfigRefusal::OutsideInstallDirectory { field: "executable", path };
+        refused(Unborn, local(&path), refusal(path));
+    }
+    refused(Unborn, local("/\0"), ConfigRefusal::NulCharacter { field: "executable" });
+}
+
+#[test]
 fn dots_that_lead_nowhere_are_fine() {
     for executable in ["./cs2", "game/bin...64/cs2..", ".hidden/..cs2"] {
         let fine = ConfigSettings { executable: executable.to_owned(), ..settings() };
@@ -274,6 +306,10 @@ fn a_refusal_tells_what_the_caller_can_do() {
     };
     let entry = ConfigRefusal::NotKeyValue { entry: "SteamAppId".to_owned() };
     let path = ConfigRefusal::OutsideInstallDirectory { field: "name", path: "..".to_owned() };
+    let control = ConfigRefusal::ControlCharacters { field: "stop line" };
+    let range = ConfigRefusal::OutOfRange { field: "limit", value: -1, least: 0, most: 9 };
+    assert_eq!(control.kind(), RefusalKind::Invalid);
+    assert_eq!(range.kind(), RefusalKind::Invalid);
     assert_eq!(ConfigRefusal::NotFound.kind(), RefusalKind::NotFound);
     assert_eq!(exists.kind(), RefusalKind::Conflict);
     assert_eq!(taken.kind(), RefusalKind::Conflict);
@@ -287,6 +323,13 @@ fn every_event_is_stored_as_its_sample_says() {
     assert_stored_as_sampled::<GameServerConfig>(
         vec![
             added(settings()),
+            supervision::set(supervision::patient()),
+            supervision::set(Supervision {
+                stop_line: None,
+                restart: RestartPolicy::OnFailure,
+                ..supervision::patient()
+            }),
+            supervision::set(Supervision::default()),
             command_added(1, "de_nuke"),
             option_added(1, OptionType::Arg, "-dedicated"),
             option_added(2, OptionType::EnvVar, "SteamAppId=892970"),

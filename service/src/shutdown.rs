@@ -11,22 +11,48 @@ use tokio_util::sync::CancellationToken;
 ///
 /// Must be called inside a Tokio runtime. Fails if the handlers cannot be registered.
 pub fn on_signal() -> io::Result<CancellationToken> {
+    by_signal().map(|signals| signals.either)
+}
+
+/// Tokens for programs to which SIGTERM and SIGINT are two requests.
+#[derive(Clone, Debug, Default)]
+pub struct BySignal {
+    /// Cancelled when the first signal is SIGTERM.
+    pub terminate: CancellationToken,
+    /// Cancelled when the first signal is SIGINT, as by Ctrl-C.
+    pub interrupt: CancellationToken,
+    /// Cancelled with any of the two.
+    pub either: CancellationToken,
+}
+
+/// As [`on_signal`], telling which signal it was.
+pub fn by_signal() -> io::Result<BySignal> {
     let mut signals = Signals {
         terminate: signal(SignalKind::terminate())?,
         interrupt: signal(SignalKind::interrupt())?,
     };
-    let token = CancellationToken::new();
-    let first = token.clone();
+    let tokens = BySignal::default();
+    let first = tokens.clone();
     tokio::spawn(async move {
-        let (name, _) = signals.next().await;
+        let (name, status) = signals.next().await;
         tracing::info!(signal = name, "shutting down; a second signal exits at once");
-        first.cancel();
+        if status == TERMINATED {
+            first.terminate.cancel()
+        } else {
+            first.interrupt.cancel()
+        }
+        first.either.cancel();
         let (name, status) = signals.next().await;
         tracing::warn!(signal = name, "exiting without finishing the work in flight");
         std::process::exit(status);
     });
-    Ok(token)
+    Ok(tokens)
 }
+
+/// The exit status that stands for SIGTERM: 128 + 15.
+const TERMINATED: i32 = 143;
+/// The exit status that stands for SIGINT: 128 + 2.
+const INTERRUPTED: i32 = 130;
 
 struct Signals {
     terminate: Signal,
@@ -37,8 +63,8 @@ impl Signals {
     /// The next signal's name and the exit status that stands for it.
     async fn next(&mut self) -> (&'static str, i32) {
         tokio::select! {
-            _ = self.terminate.recv() => ("SIGTERM", 143),
-            _ = self.interrupt.recv() => ("SIGINT", 130),
+            _ = self.terminate.recv() => ("SIGTERM", TERMINATED),
+            _ = self.interrupt.recv() => ("SIGINT", INTERRUPTED),
         }
     }
 }

@@ -9,6 +9,7 @@ use event_store::EventStore;
 use messaging::contract::{EntityType, StatusType};
 use messaging::{DeadLetter, DeadLetters};
 use projectors::{Intake, PieceStatus};
+use serde_json::{Value, json};
 use support::broker::{Namespace, broker, report, with_broker};
 use support::commands::at;
 use support::{Running, System, eventually};
@@ -21,6 +22,12 @@ fn run_intake(store: &EventStore, namespace: &Namespace) -> (Running, PieceStatu
     let intake = Intake::new(store.clone(), link, namespace.topology.clone());
     let status = intake.status();
     (Running::start(|stop| intake.run(stop)), status)
+}
+
+fn with_detail(body: &str, detail: &Value) -> String {
+    let mut body: Value = serde_json::from_str(body).unwrap();
+    body["detail"] = detail.clone();
+    body.to_string()
 }
 
 async fn dead_letters(namespace: &Namespace, count: usize) -> Vec<DeadLetter> {
@@ -123,6 +130,88 @@ async fn a_message_that_comes_twice_is_one_event() {
         // The v1 report is another message, but an outdated one.
         let expected = ["RUNNING current", "RUNNING outdated", "COMPLETE current"];
         reported(&system, WORKER, 6, &expected).await;
+    })
+    .await;
+}
+
+/// The payloads of an instance's events from the second on, without their types.
+async fn told(system: &System, instance: i32, count: usize) -> Vec<(String, Value)> {
+    let mut told = Vec::new();
+    eventually("all is recorded", async || {
+        told = sqlx::query_as(
+            "SELECT event_type, payload -> event_type FROM events
+              WHERE aggregate_type = 'game_server_instance' AND aggregate_id = $1 AND sequence > 1
+              ORDER BY sequence",
+        )
+        .bind(instance.to_string())
+        .fetch_all(&system.pool)
+        .await
+        .unwrap();
+        told.len() >= count
+    })
+    .await;
+    assert_eq!(told.len(), count, "{told:?}");
+    told
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_detail_is_recorded_with_its_status_and_progress_as_its_own_event() {
+    with_broker(|system, namespace| async move {
+        system.register_native(6, "attic", at(0)).await;
+        system.create_instance(12, 6, at(0)).await;
+        let (_intake, _) = run_intake(&system.store, &namespace);
+        let progress = json!({"phase": "downloading", "percent": 41, "bytes_done": 1});
+        let crash = json!({"pid": 4711, "reason": "killed", "signal": 9, "last_lines": ["bye"]});
+        for (status, at, detail) in [
+            (StatusType::Initializing, at(1), Value::Null),
+            (StatusType::Initializing, at(2), json!({"progress": progress})),
+            (StatusType::Running, at(3), json!({})),
+            (StatusType::Crashed, at(4), crash),
+        ] {
+            let body = with_detail(&report(INSTANCE, 12, status, at), &detail);
+            namespace.publish("game_server_instance.12.status", &body, "").await;
+        }
+        let told = told(&system, 12, 4).await;
+        assert_eq!(told[0].1["detail"], Value::Null);
+        assert_eq!(
+            told[1],
+            (
+                "InstanceProgressed".to_owned(),
+                json!({
+                    "phase": "downloading", "percent": 41, "bytes_done": 1, "bytes_total": null,
+                    "as_of": "2026-01-02T03:04:05.002Z",
+                })
+            )
+        );
+        assert_eq!((&told[2].1["status"], &told[2].1["detail"]), (&json!("RUNNING"), &Value::Null));
+        assert_eq!(
+            told[3].1["detail"],
+            json!({
+                "pid": 4711, "reason": "killed", "exit_code": null, "signal": 9,
+                "last_lines": ["bye"],
+            })
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_counts_without_a_detail_that_cannot_be_read() {
+    with_broker(|system, namespace| async move {
+        system.register_native(6, "attic", at(0)).await;
+        system.create_instance(12, 6, at(0)).await;
+        let (_intake, _) = run_intake(&system.store, &namespace);
+        for (n, detail) in [json!("words"), json!({"pid": "x"}), json!({"last_lines": [7]})]
+            .into_iter()
+            .enumerate()
+        {
+            let body = report(INSTANCE, 12, StatusType::Running, at(1 + n as i64));
+            let body = with_detail(&body, &detail);
+            namespace.publish("game_server_instance.12.status", &body, "").await;
+        }
+        for (_, payload) in told(&system, 12, 3).await {
+            assert_eq!((&payload["status"], &payload["detail"]), (&json!("RUNNING"), &Value::Null));
+        }
     })
     .await;
 }

@@ -28,7 +28,8 @@ async fn a_registered_worker_is_open_and_has_no_status() {
                 "worker_id": 6, "surface": "v1", "name": null,
                 "created_date": "2026-01-02T03:04:05+00:00", "end_date": null, "end_cause": null,
                 "status": null, "status_as_of": null, "status_class": null, "status_info_id": null,
-                "status_event_id": null, "closed_event_id": null, "position": position,
+                "status_event_id": null, "closed_event_id": null, "agent_id": null,
+                "agent_version": null, "attached_at": null, "position": position,
             })
         );
     })

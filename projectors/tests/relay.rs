@@ -6,7 +6,7 @@ mod support;
 
 use domain::game_server_instance::InstanceLostBy;
 use domain::worker::{Request, WorkerClosedBy};
-use domain::{GameServerConfigId, StatusType};
+use domain::{GameServerConfigId, GameServerInstanceId, StatusType};
 use messaging::Broker;
 use messaging::contract::EntityType;
 use projectors::{PieceStatus, Relay};
@@ -102,6 +102,35 @@ async fn a_request_becomes_the_v1_command_of_its_worker() {
             json!({"command_type": "STOP", "command_args": []}),
         ] {
             assert_eq!(worker.next_json().await, command);
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_says_which_request_it_is_by_when_it_is_due_and_for_which_instance() {
+    with_broker(|system, namespace| async move {
+        let mut worker = commands(&namespace, 6).await;
+        system.register(6, at(0)).await;
+        let stdin = |game_server_instance_id| Request::Stdin {
+            game_server_config_id: GameServerConfigId(1),
+            game_server_instance_id,
+            words: vec!["say".to_owned()],
+        };
+        let (_relay, _) = run_relay(&system, &namespace, broker("relay"));
+        for (request, instance) in [
+            (start(1), None),
+            (stdin(None), None),
+            (stdin(Some(GameServerInstanceId(12))), Some("12")),
+            (Request::Shutdown, None),
+        ] {
+            let id = system.request(6, request, at(1)).await;
+            let delivery = worker.next().await;
+            let header = |name: &str| delivery.headers.get(name).map(String::as_str);
+            assert_eq!(header("x-manman-request-id"), Some(id.to_string().as_str()));
+            assert_eq!(header("x-manman-deadline"), Some("2026-01-02T03:05:05.001000Z"));
+            assert_eq!(header("x-manman-instance-id"), instance);
+            delivery.ack().await;
         }
     })
     .await;

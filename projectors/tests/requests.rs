@@ -1,10 +1,10 @@
-//! How requests come out, read off what v1 workers do.
+//! How requests come out, read off what v1 workers do; native workers tell it themselves.
 
 mod support;
 
 use chrono::Duration;
 use domain::game_server_instance::InstanceClosedBy;
-use domain::worker::{Request, WorkerClosedBy};
+use domain::worker::{Outcome, Request, WorkerClosedBy};
 use domain::{GameServerConfigId, GameServerInstanceId};
 use serde_json::{Value, json};
 use support::commands::now;
@@ -137,6 +137,54 @@ async fn what_was_done_is_fulfilled_although_nobody_looked_before_the_deadline()
         let _liveness = system.start_liveness(config());
         let row = outcome(&system, done, "fulfilled").await;
         assert_eq!(row["game_server_instance_id"], json!(12));
+    })
+    .await;
+}
+
+/// What would be the fruit of every request if the worker spoke v1.
+async fn everything_that_v1_is_judged_by(system: &System, requested: &[Request]) -> Vec<Uuid> {
+    let mut requests = Vec::new();
+    for request in requested {
+        requests.push(system.request(6, request.clone(), now()).await);
+    }
+    system.create_instance(12, 6, now()).await;
+    system.close_instance(12, InstanceClosedBy::Shutdown, now()).await;
+    let head = system.store.log.head().await.unwrap();
+    system.execute(&format!("INSERT INTO checkpoints VALUES ('relay', {})", head.0)).await;
+    requests
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_native_worker_tells_outcomes_itself() {
+    watched(config(), |system| async move {
+        system.register_native(6, "attic", now()).await;
+        let stdin = Request::Stdin {
+            game_server_config_id: GameServerConfigId(1),
+            game_server_instance_id: None,
+            words: vec!["say".to_owned()],
+        };
+        let requests = everything_that_v1_is_judged_by(&system, &[start(), stop(), stdin]).await;
+        for request in &requests {
+            still_pending(&system, *request).await;
+        }
+        for request in requests {
+            let refused = Outcome::Refused { reason: "no room".to_owned() };
+            system.resolve(6, request, refused, now()).await;
+            assert_eq!(outcome(&system, request, "refused").await["reason"], "no room");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_native_worker_never_tells_times_out_too() {
+    watched(config(), |system| async move {
+        let long_ago = now() - Duration::minutes(2);
+        system.register_native(6, "attic", long_ago).await;
+        for request in [start(), stop(), Request::Shutdown] {
+            let unanswered = system.request(6, request, long_ago).await;
+            outcome(&system, unanswered, "timed_out").await;
+        }
     })
     .await;
 }

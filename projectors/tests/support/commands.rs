@@ -2,9 +2,11 @@
 
 use chrono::{DateTime, Duration, Utc};
 use domain::game_server::{GameServerCommand, ServerType};
-use domain::game_server_config::{GameServerConfigCommand, OptionType};
-use domain::game_server_instance::{InstanceClosedBy, InstanceCommand, InstanceLostBy};
-use domain::worker::{Outcome, Request, Surface, WorkerClosedBy, WorkerCommand};
+use domain::game_server_config::{GameServerConfigCommand, OptionType, RestartPolicy, Supervision};
+use domain::game_server_instance::{
+    InstanceClosedBy, InstanceCommand, InstanceLostBy, InstanceReport, Progress, StatusDetail,
+};
+use domain::worker::{Agent, Outcome, Request, Surface, WorkerClosedBy, WorkerCommand};
 use domain::{
     GameServerCommandDefaultId, GameServerCommandId, GameServerConfigCommandId, GameServerConfigId,
     GameServerConfigOptionId, GameServerId, GameServerInstanceId, RequestId, StatusReport,
@@ -42,6 +44,12 @@ impl System {
     pub async fn register(&self, id: i32, at: DateTime<Utc>) {
         let (worker_id, surface) = (WorkerId(id), Surface::V1);
         let (name, agent) = (None, None);
+        self.worker(id, WorkerCommand::Register { worker_id, surface, name, agent, at }).await;
+    }
+
+    pub async fn register_native(&self, id: i32, name: &str, at: DateTime<Utc>) {
+        let (worker_id, surface) = (WorkerId(id), Surface::Native);
+        let (name, agent) = (Some(name.to_owned()), Some(agent(1)));
         self.worker(id, WorkerCommand::Register { worker_id, surface, name, agent, at }).await;
     }
 
@@ -89,6 +97,25 @@ impl System {
     pub async fn instance_reports(&self, id: i32, status: StatusType, as_of: DateTime<Utc>) {
         let report = StatusReport { status, as_of, received_at: as_of };
         self.instance(id, InstanceCommand::ReportStatus(report.into())).await;
+    }
+
+    /// A report with all that a native worker tells.
+    pub async fn instance_tells(
+        &self,
+        id: i32,
+        status: StatusType,
+        as_of: DateTime<Utc>,
+        (detail, progress): (Option<StatusDetail>, Option<Progress>),
+    ) {
+        let status = StatusReport { status, as_of, received_at: as_of };
+        let report = InstanceReport { status, detail, progress };
+        self.instance(id, InstanceCommand::ReportStatus(report)).await;
+    }
+
+    /// Config 13 of [`fill_catalogue`](Self::fill_catalogue) is supervised so.
+    pub async fn supervise(&self, supervision: Supervision) {
+        let command = GameServerConfigCommand::SetSupervision(supervision);
+        self.store.configs.execute("13", command, &context()).await.unwrap();
     }
 
     pub async fn instance_lost(&self, id: i32, by: InstanceLostBy, at: DateTime<Utc>) {
@@ -211,5 +238,56 @@ impl System {
         self.worker(2, WorkerCommand::Conclude { at: at(74) }).await;
         self.worker_lost(3, at(75)).await;
         self.close_worker(3, WorkerClosedBy::LostTooLong, at(80)).await;
+        self.live_natively().await;
+    }
+    /// What only native workers tell, on worker 4, instances 5 and 6 and config 13.
+    async fn live_natively(&self) {
+        use StatusType::{Crashed, Initializing, Running};
+        self.supervise(patient()).await;
+        self.supervise(Supervision { stop_line: None, ..patient() }).await;
+        self.register_native(4, "attic", at(100)).await;
+        for id in [5, 6] {
+            self.create_instance(id, 4, at(101)).await;
+            self.instance_tells(id, Initializing, at(102), (None, Some(downloading(1)))).await;
+            self.instance_tells(id, Initializing, at(103), (None, Some(downloading(99)))).await;
+        }
+        let started = StatusDetail { pid: Some(4711), ..StatusDetail::default() };
+        self.instance_tells(5, Running, at(104), (Some(started), None)).await;
+        self.instance_tells(5, Crashed, at(105), (Some(crash()), None)).await;
+        let attach =
+            WorkerCommand::Attach { agent: agent(2), at: at(10_000), last_heartbeat_at: None };
+        self.worker(4, attach).await;
+    }
+}
+
+pub fn agent(number: u128) -> Agent {
+    Agent { agent_id: Uuid::from_u128(number), version: format!("0.1.{number}") }
+}
+
+pub fn downloading(percent: u8) -> Progress {
+    Progress {
+        phase: "downloading".to_owned(),
+        percent: Some(percent),
+        bytes_done: Some(1 << 40),
+        bytes_total: Some(1 << 41),
+    }
+}
+
+pub fn crash() -> StatusDetail {
+    StatusDetail {
+        reason: Some("exited with code 3".to_owned()),
+        exit_code: Some(3),
+        last_lines: vec!["tick".to_owned(), "caf\u{e9}, \"bye\" {}".to_owned(), String::new()],
+        ..StatusDetail::default()
+    }
+}
+
+pub fn patient() -> Supervision {
+    Supervision {
+        stop_line: Some("quit".to_owned()),
+        stop_grace_seconds: 120,
+        restart: RestartPolicy::OnFailure,
+        restart_limit: 3,
+        restart_window_seconds: 60,
     }
 }

@@ -10,7 +10,7 @@ use lapin::{
     options::{BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions},
     types::{FieldTable, ShortString},
 };
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -48,6 +48,7 @@ pub struct Consumer {
     /// A connection without a subscription: that of a stand-by.
     session: Option<Arc<Session>>,
     subscription: Option<Subscription>,
+    subscriptions: watch::Sender<u64>,
 }
 
 #[derive(Debug)]
@@ -78,6 +79,7 @@ impl Consumer {
             stop,
             session: None,
             subscription: None,
+            subscriptions: watch::Sender::default(),
         }
     }
 
@@ -85,6 +87,13 @@ impl Consumer {
     #[must_use]
     pub fn broker(&self) -> &Broker {
         &self.broker
+    }
+
+    /// How many subscriptions were made so far. A queue that is deleted when its consumer leaves has
+    /// lost what was in it by each new one: whoever cares asks elsewhere then.
+    #[must_use]
+    pub fn subscriptions(&self) -> watch::Receiver<u64> {
+        self.subscriptions.subscribe()
     }
 
     /// The next message, however long it takes and however often the broker goes away meanwhile;
@@ -157,6 +166,7 @@ impl Consumer {
                 );
                 self.session = None;
                 self.subscription = Some(subscription);
+                self.subscriptions.send_modify(|made| *made += 1);
             }
             Err(error) if self.config.exclusive && error.is_held_by_another() => {
                 tracing::debug!(

@@ -172,7 +172,9 @@ async fn a_queue_deleted_under_its_consumer_is_declared_again() {
         publish(&topology, ["1"]).await;
         let queue = topology.internal_status_queue();
         let (mut consumer, _stop) = consumer(config(), &topology, queue.clone(), 1);
+        let subscriptions = consumer.subscriptions();
         next(&mut consumer).await.ack().await;
+        assert_eq!(*subscriptions.borrow(), 1);
         V1Client::connect().await.delete(&queue.name).await;
         let waiting = tokio::spawn(async move { next(&mut consumer).await });
         let v1 = V1Client::connect().await;
@@ -185,6 +187,7 @@ async fn a_queue_deleted_under_its_consumer_is_declared_again() {
         publish(&topology, ["2"]).await;
         let second = soon("a delivery", waiting).await.unwrap();
         assert_eq!(text(&second), r#""2""#);
+        assert_eq!(*subscriptions.borrow(), 2);
         second.ack().await;
     })
     .await;

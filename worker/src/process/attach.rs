@@ -1,0 +1,95 @@
+//! Finding out what became of a run.
+
+use std::io;
+
+use chrono::Utc;
+
+use super::alive::Alive;
+use super::leftovers::{self, Killed};
+use super::tail;
+use super::{Attached, Process};
+use crate::files::{self, read_json};
+use crate::run_dir::{Ending, HowEnded, RunDir, SPEC, STARTED};
+use crate::supervisor::Lock;
+
+/// What to do about a lock that somebody holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// Leave it at that.
+    None,
+    /// Wait: its holder is about to be gone.
+    UntilFree,
+}
+
+/// What there is to know of a run without asking its supervisor.
+#[derive(Debug)]
+pub(super) enum Settled {
+    /// It has one.
+    Supervised,
+    /// It is over.
+    Ended(Ending),
+    /// Nothing was started and nothing will be.
+    NeverStarted,
+}
+
+pub(super) async fn attach(dir: &RunDir) -> io::Result<Attached> {
+    let mut patience = Patience::None;
+    loop {
+        match settle(dir, patience).await? {
+            Settled::Supervised => {}
+            Settled::Ended(ending) => return Ok(Attached::Ended(ending)),
+            Settled::NeverStarted => return Ok(Attached::NeverStarted),
+        }
+        // A supervisor has `alive` open before it takes the lock, and until it has given it back or is just
+        // being buried.
+        let Some(mut alive) = Alive::open(dir)? else {
+            patience = Patience::UntilFree;
+            continue;
+        };
+        if let Some(started) = read_json(&dir.file(STARTED))? {
+            return Ok(Attached::Running(Process::new(dir.clone(), started, alive)));
+        }
+        // It is starting: either way it comes out, the next look shows it.
+        alive.next().await;
+    }
+}
+
+/// Looks at a run's files and, when it has no supervisor, makes what they say final.
+pub(super) async fn settle(dir: &RunDir, patience: Patience) -> io::Result<Settled> {
+    let dir = dir.clone();
+    let settled = tokio::task::spawn_blocking(move || settle_now(&dir, patience));
+    settled.await.map_err(io::Error::other)?
+}
+
+fn settle_now(dir: &RunDir, patience: Patience) -> io::Result<Settled> {
+    let lock = match patience {
+        Patience::None => Lock::try_take(dir).transpose(),
+        Patience::UntilFree => Some(Lock::take(dir)),
+    };
+    let mut lock = match lock {
+        None => return Ok(Settled::Supervised),
+        Some(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(Settled::NeverStarted);
+        }
+        Some(lock) => lock?,
+    };
+    if let Some(ending) = dir.ending()? {
+        return Ok(Settled::Ended(ending));
+    }
+    let file = dir.file(STARTED);
+    // One that cannot be read is one all the same: of before the host went down.
+    let was_started = file.try_exists()?;
+    let started = read_json(&file).ok().flatten();
+    let killed = leftovers::kill(lock.last_holder()?, started);
+    if !was_started && killed == Killed::Nobody {
+        // A supervisor that comes late, started by an agent that is gone, finds nothing to start.
+        files::remove(&dir.file(SPEC))?;
+        return Ok(Settled::NeverStarted);
+    }
+    let reason = format!("its supervisor was killed, its exit status is lost; {killed}");
+    let how = HowEnded::Unknown { reason };
+    let last_lines = tail::last_lines(dir).unwrap_or_default();
+    let ending = Ending { how, at: Utc::now(), last_lines };
+    dir.write_ending(&ending)?;
+    Ok(Settled::Ended(ending))
+}

@@ -1,14 +1,17 @@
-//! What can go wrong with a read, and how v1 clients are told. The one place that decides what "the
+//! What can go wrong with a read, and how clients of either surface are told. The one place that decides what "the
 //! database is away" is.
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use service::problem::Problem;
 use service::v1::V1Error;
 
 use crate::Position;
+use crate::request::not_a_number;
 
 /// When a client that was told 503 should ask again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -19,9 +22,12 @@ const LONGEST: Duration = Duration::from_secs(5);
 /// Why a read has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
-    /// The request is at fault, or what it asks for does not exist.
+    /// A request of the v1 surface is at fault, or what it asks for does not exist.
     #[error(transparent)]
     Refused(#[from] V1Error),
+    /// The position that the request demands is none.
+    #[error("{0:?} is not a position")]
+    NotAPosition(String),
     /// The database did not answer, or not as it should. Shared, because one statement may serve
     /// many requests.
     #[error("the database did not answer")]
@@ -49,6 +55,7 @@ impl From<QueryError> for V1Error {
     fn from(error: QueryError) -> Self {
         match error {
             QueryError::Refused(refusal) => refusal,
+            QueryError::NotAPosition(text) => not_a_number("header", "manman-min-position", &text),
             QueryError::Database(cause) if is_away(&cause) => {
                 Self::unavailable("Database unavailable", RETRY_AFTER, cause)
             }
@@ -59,6 +66,30 @@ impl From<QueryError> for V1Error {
                 cause: None,
             },
             QueryError::Ended => Self::unavailable("Shutting down", RETRY_AFTER, error),
+        }
+    }
+}
+
+impl From<QueryError> for Problem {
+    fn from(error: QueryError) -> Self {
+        match error {
+            // Native endpoints refuse with problems.
+            QueryError::Refused(refusal) => Self::internal(refusal),
+            QueryError::NotAPosition(_) => {
+                Self::invalid_parameter("Manman-Min-Position", "The position must be digits.")
+            }
+            QueryError::Database(cause) if is_away(&cause) => {
+                Self::unavailable("The database is away.", RETRY_AFTER).caused_by(cause)
+            }
+            QueryError::Database(cause) => Self::internal(cause),
+            QueryError::NotYet { demanded, reached } => {
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                let detail = format!("Reads are at position {reached} and not yet at {demanded}.");
+                Self::new(status, "position_not_reached", detail).retry_after(RETRY_AFTER)
+            }
+            QueryError::Ended => {
+                Self::unavailable("The process is ending.", RETRY_AFTER).caused_by(error)
+            }
         }
     }
 }

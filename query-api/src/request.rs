@@ -4,11 +4,11 @@ use axum::http::HeaderMap;
 use serde_json::{Value, json};
 use service::v1::{Int, Invalid, Loc, V1Error};
 
-use crate::Position;
 use crate::freshness::MIN_POSITION_HEADER;
+use crate::{Position, QueryError};
 
 /// The position that the request demands, if it does.
-pub(crate) fn min_position(headers: &HeaderMap) -> Result<Option<Position>, V1Error> {
+pub(crate) fn min_position(headers: &HeaderMap) -> Result<Option<Position>, QueryError> {
     let Some(value) = headers.get(MIN_POSITION_HEADER) else {
         return Ok(None);
     };
@@ -16,7 +16,7 @@ pub(crate) fn min_position(headers: &HeaderMap) -> Result<Option<Position>, V1Er
         Some(number) => Ok(Some(Position(number))),
         None => {
             let text = String::from_utf8_lossy(value.as_bytes());
-            Err(not_a_number("header", "manman-min-position", &text))
+            Err(QueryError::NotAPosition(text.into_owned()))
         }
     }
 }

@@ -13,12 +13,12 @@ use axum::middleware::from_fn_with_state;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::QueryApi;
 use crate::freshness::with_own_writes;
+use crate::{QueryApi, QueryError};
 
 /// The endpoints and their description.
 pub fn router(state: QueryApi) -> OpenApiRouter {
-    let own_writes = from_fn_with_state(state.freshness.clone(), with_own_writes);
+    let own_writes = from_fn_with_state(state.freshness.clone(), with_own_writes::<QueryError>);
     OpenApiRouter::new()
         .routes(routes!(current_worker::current_worker))
         .routes(routes!(current_worker::current_worker_status))

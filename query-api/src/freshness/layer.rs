@@ -3,7 +3,7 @@
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
 use super::{Freshness, Position};
 use crate::QueryError;
@@ -17,12 +17,12 @@ pub const POSITION_HEADER: HeaderName = HeaderName::from_static("manman-position
 pub const MIN_POSITION_HEADER: HeaderName = HeaderName::from_static("manman-min-position");
 
 /// Reads after everything that was written before the request arrived: for APIs whose clients write
-/// and then read.
-pub(crate) async fn with_own_writes(
+/// and then read. `E` is how the surface tells errors.
+pub(crate) async fn with_own_writes<E: From<QueryError>>(
     State(freshness): State<Freshness>,
     request: Request,
     next: Next,
-) -> Response {
+) -> Result<Response, E> {
     let min = min_position(request.headers());
     let position = async {
         let min = min?;
@@ -32,15 +32,15 @@ pub(crate) async fn with_own_writes(
             _ => Ok(position),
         }
     };
-    answer(position.await, request, next).await
+    Ok(answer(position.await?, request, next).await?)
 }
 
-/// Reads what is there, unless the request demands a position.
-pub(crate) async fn as_found(
+/// Reads what is there, unless the request demands a position. `E` is how the surface tells errors.
+pub(crate) async fn as_found<E: From<QueryError>>(
     State(freshness): State<Freshness>,
     request: Request,
     next: Next,
-) -> Response {
+) -> Result<Response, E> {
     let min = min_position(request.headers());
     let position = async {
         match min? {
@@ -48,19 +48,12 @@ pub(crate) async fn as_found(
             None => freshness.recent().await,
         }
     };
-    answer(position.await, request, next).await
+    Ok(answer(position.await?, request, next).await?)
 }
 
 /// The position was found before the read begins, so the answer contains at least that.
-async fn answer(position: Result<Position, QueryError>, request: Request, next: Next) -> Response {
-    let position = match position {
-        Ok(position) => position,
-        Err(error) => return error.into_response(),
-    };
-    let mut response = match in_time(async { Ok(next.run(request).await) }).await {
-        Ok(response) => response,
-        Err(silent) => return QueryError::from(silent).into_response(),
-    };
+async fn answer(position: Position, request: Request, next: Next) -> Result<Response, QueryError> {
+    let mut response = in_time(async { Ok(next.run(request).await) }).await?;
     response.headers_mut().insert(POSITION_HEADER, HeaderValue::from(position.0));
-    response
+    Ok(response)
 }

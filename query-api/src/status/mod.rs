@@ -14,12 +14,12 @@ use axum::middleware::from_fn_with_state;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::QueryApi;
 use crate::freshness::as_found;
+use crate::{QueryApi, QueryError};
 
 /// The endpoints and their description.
 pub fn router(state: QueryApi) -> OpenApiRouter {
-    let as_found = from_fn_with_state(state.freshness.clone(), as_found);
+    let as_found = from_fn_with_state(state.freshness.clone(), as_found::<QueryError>);
     OpenApiRouter::new()
         .routes(routes!(current::worker_status))
         .routes(routes!(current::instance_status))

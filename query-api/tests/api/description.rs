@@ -1,6 +1,6 @@
 //! The OpenAPI descriptions: clients are generated from them.
 
-use query_api::{Freshness, QueryApi, experience, status, worker_dal};
+use query_api::{Freshness, QueryApi, experience, native, status, worker_dal};
 use sqlx::PgPool;
 
 #[tokio::test]
@@ -11,7 +11,8 @@ async fn the_descriptions_are_those_that_were_agreed_on() {
     for (name, router) in [
         ("experience", experience::router(state.clone())),
         ("worker_dal", worker_dal::router(state.clone())),
-        ("status", status::router(state)),
+        ("status", status::router(state.clone())),
+        ("native", native::router(state)),
     ] {
         let mut openapi = router.into_openapi();
         // Titles and versions are the programs'.

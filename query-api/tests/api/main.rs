@@ -6,6 +6,8 @@ mod database_away;
 mod description;
 mod experience;
 mod freshness;
+mod native;
+mod native_history;
 mod status;
 mod support;
 mod worker_dal;

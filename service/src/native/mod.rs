@@ -5,11 +5,11 @@
 //!
 //! ```
 //! # use axum::http::StatusCode;
-//! # use service::native::{Id, JsonBody, Path};
+//! # use service::native::{Id, JsonBody, PathText};
 //! # use service::problem::Problem;
 //! # #[derive(serde::Deserialize)]
 //! # struct Beat { game_server_instance_id: Id }
-//! async fn heartbeat(path: Path, JsonBody(beat): JsonBody<Beat>) -> Result<StatusCode, Problem> {
+//! async fn heartbeat(path: PathText, JsonBody(beat): JsonBody<Beat>) -> Result<StatusCode, Problem> {
 //!     let unknown = || Problem::not_found("worker_not_found", "There is no such worker.");
 //!     let worker_id = path.id("id")?.ok_or_else(unknown)?;
 //!     println!("worker {worker_id}, instance {}", beat.game_server_instance_id);
@@ -28,5 +28,5 @@ mod tests;
 
 pub use body::JsonBody;
 pub use id::Id;
-pub use path::Path;
-pub use query::Query;
+pub use path::PathText;
+pub use query::QueryText;

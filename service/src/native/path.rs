@@ -9,9 +9,9 @@ use crate::problem::Problem;
 
 /// The parameters of a path, by the names that the route gives them.
 #[derive(Clone, Debug)]
-pub struct Path(Vec<(String, String)>);
+pub struct PathText(Vec<(String, String)>);
 
-impl Path {
+impl PathText {
     /// An id. `None`: it is a number, and no id can be as large.
     ///
     /// # Errors
@@ -38,7 +38,7 @@ impl Path {
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Path {
+impl<S: Send + Sync> FromRequestParts<S> for PathText {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {

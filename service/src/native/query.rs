@@ -12,9 +12,9 @@ use crate::problem::Problem;
 /// The parameters of a query. Those that nobody asks for are ignored; one given twice counts as given
 /// last.
 #[derive(Clone, Debug)]
-pub struct Query(Vec<(String, String)>);
+pub struct QueryText(Vec<(String, String)>);
 
-impl Query {
+impl QueryText {
     /// The text of a parameter, if it is there.
     pub fn text(&self, name: &str) -> Option<&str> {
         let last = self.0.iter().rev().find(|(found, _)| found == name);
@@ -79,7 +79,7 @@ fn unfit(name: &'static str, expected: impl Display) -> Problem {
     Problem::invalid_parameter(name, format!("The parameter {name} must be {expected}."))
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Query {
+impl<S: Send + Sync> FromRequestParts<S> for QueryText {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {

@@ -7,7 +7,7 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Id, JsonBody, Path, Query};
+use super::{Id, JsonBody, PathText, QueryText};
 use crate::http::testing::{Answer, ask, send};
 use crate::http::{Limits, defaults};
 use crate::problem::Problem;
@@ -18,12 +18,12 @@ struct Named {
     name: Option<String>,
 }
 
-async fn echo(path: Path, JsonBody(named): JsonBody<Named>) -> Result<Json<Value>, Problem> {
+async fn echo(path: PathText, JsonBody(named): JsonBody<Named>) -> Result<Json<Value>, Problem> {
     let path = (path.id("id")?, path.uuid("run")?);
     Ok(Json(json!({"path": path, "id": named.id, "name": named.name})))
 }
 
-async fn list(query: Query) -> Result<Json<Value>, Problem> {
+async fn list(query: QueryText) -> Result<Json<Value>, Problem> {
     Ok(Json(json!([
         query.id("worker_id")?,
         query.number("limit", 1..=100)?,

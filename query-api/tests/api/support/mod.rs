@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
-use query_api::{Freshness, QueryApi, experience, status, worker_dal};
+use query_api::{Freshness, QueryApi, experience, native, status, worker_dal};
 use serde_json::{Value, json};
 use service::http::{Limits, defaults};
 use sqlx::PgPool;
@@ -26,9 +26,13 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Status and body, for a snapshot.
+    /// Status and body, for a snapshot. What is different every time is left out.
     pub fn shown(&self) -> Value {
-        json!({"status": self.status.as_u16(), "body": self.body})
+        let mut body = self.body.clone();
+        if let Some(problem) = body.as_object_mut() {
+            problem.remove("request_id");
+        }
+        json!({"status": self.status.as_u16(), "body": body})
     }
 
     pub fn header(&self, name: &str) -> &str {
@@ -46,6 +50,16 @@ pub fn worker_dal(reads: &PgPool) -> Router {
 
 pub fn status(reads: &PgPool) -> Router {
     finished(status::router(state(reads)))
+}
+
+/// As the APIs have it whose clients write.
+pub fn native(reads: &PgPool) -> Router {
+    finished(native::router(state(reads)))
+}
+
+/// As the Status API has it.
+pub fn native_as_found(reads: &PgPool) -> Router {
+    finished(native::router_as_found(state(reads)))
 }
 
 fn state(reads: &PgPool) -> QueryApi {

@@ -1,0 +1,97 @@
+//! Game server configs, with all that an agent needs to install and run them.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use service::native::schema::Problem as ProblemBody;
+use service::native::{Id, PathText};
+use service::problem::Problem;
+use sqlx::{FromRow, PgExecutor};
+use utoipa::ToSchema;
+
+use super::error;
+use crate::{QueryApi, QueryError};
+
+/// How a game server is installed and run.
+#[derive(Debug, Serialize, FromRow, ToSchema)]
+#[schema(as = NativeGameServerConfig)]
+pub(super) struct Config {
+    /// Its id.
+    game_server_config_id: Id,
+    /// The game server it runs.
+    game_server_id: Id,
+    /// That game server's name.
+    game_server_name: String,
+    /// `STEAM`: installed by SteamCMD; `LOCAL`: an executable that is on the game host already.
+    server_type: String,
+    /// The Steam app id; for `LOCAL` a number without meaning.
+    app_id: i32,
+    /// Unique within its game server.
+    name: String,
+    /// The program, relative to where the game server is installed; for `LOCAL` maybe absolute.
+    executable: String,
+    /// Arguments of the program.
+    args: Vec<String>,
+    /// Environment of the program, as `NAME=value`.
+    env_var: Vec<String>,
+    /// Commands to run after an install.
+    post_install_commands: Vec<String>,
+    /// Whether it is the one to take where none is named.
+    is_default: bool,
+    /// Whether users see it in lists.
+    is_visible: bool,
+    /// How its process is stopped, and when it is started again.
+    #[sqlx(flatten)]
+    supervision: Supervision,
+}
+
+/// How a game server's process is stopped, and when it is started again.
+#[derive(Clone, Debug, Serialize, FromRow, ToSchema)]
+pub struct Supervision {
+    /// A console line that asks the game server to end; without one it gets SIGTERM at once.
+    #[schema(required)]
+    pub stop_line: Option<String>,
+    /// How long it may take to end before it is killed, in seconds.
+    pub stop_grace_seconds: i32,
+    /// When it is started again after it ended unasked: `never`, `on_failure` or `always`.
+    pub restart: String,
+    /// How many restarts are made within the window before it stays down.
+    pub restart_limit: i32,
+    /// The window, in seconds.
+    pub restart_window_seconds: i32,
+}
+
+/// A config, visible or not.
+#[utoipa::path(
+    get,
+    path = "/v1/game-server-configs/{id}",
+    params(("id" = Id, Path, description = "Id of the config")),
+    responses(
+        (status = 200, description = "The config", body = Config),
+        (status = 404, description = "`game_server_config_not_found`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "`invalid_parameter`", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn get_config(
+    State(api): State<QueryApi>,
+    path: PathText,
+) -> Result<Json<Config>, Problem> {
+    let id = path.id("id")?.ok_or_else(error::config_not_found)?;
+    let config = config(&api.reads, id).await.map_err(QueryError::from)?;
+    config.map(Json).ok_or_else(error::config_not_found)
+}
+
+async fn config(db: impl PgExecutor<'_>, config_id: i32) -> sqlx::Result<Option<Config>> {
+    sqlx::query_as(
+        "SELECT c.game_server_config_id, c.game_server_id, s.name AS game_server_name,
+                s.server_type, s.app_id, c.name, c.executable, c.args, c.env_var,
+                c.post_install_commands, c.is_default, c.is_visible, c.stop_line,
+                c.stop_grace_seconds, c.restart, c.restart_limit, c.restart_window_seconds
+           FROM read_models.game_server_configs c
+           JOIN read_models.game_servers s USING (game_server_id)
+          WHERE c.game_server_config_id = $1",
+    )
+    .bind(config_id)
+    .fetch_optional(db)
+    .await
+}

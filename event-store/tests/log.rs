@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use cqrs_es::Aggregate;
 use domain::game_server::{GameServerCommand, ServerType};
-use domain::{ClaimScope, GameServerId, Worker};
+use domain::worker::{WorkerClosedBy, WorkerCommand};
+use domain::{Claim, ClaimScope, GameServerId, Worker};
 use event_store::{
     Answer, AppendError, Commit, EventStore, ExecuteError, Executed, LogOptions, LogRepository,
     Metadata, NewEvent, Position,
 };
 use serde_json::value::RawValue;
-use support::{Database, at, context, register, report};
+use support::{Database, at, context, register, register_as, report};
 use uuid::Uuid;
 
 fn answer(fingerprint: &str, response: &str) -> Answer {
@@ -177,6 +178,26 @@ async fn a_claim_is_held_by_one_stream_however_many_ask_for_it_at_once() {
         i64::try_from(database.all_events().await.len()).unwrap(),
         "no gap was left"
     );
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn a_claim_is_free_after_the_event_that_gives_it_up() {
+    let database = Database::create().await;
+    let store = database.another_store().await;
+    let register = async |id: i32| {
+        let named = register_as(id, "attic");
+        store.workers.create(&id.to_string(), named, &context()).await
+    };
+    register(1).await.unwrap();
+    let refused = register(2).await.unwrap_err();
+    let is_taken =
+        |claim: &Claim| (claim.scope, claim.key.as_str()) == (ClaimScope::WorkerName, "attic");
+    assert!(matches!(&refused, ExecuteError::ClaimTaken(claim) if is_taken(claim)), "{refused}");
+    let close = WorkerCommand::Close { at: at(1), by: WorkerClosedBy::Shutdown };
+    store.workers.execute("1", close, &context()).await.unwrap();
+    register(3).await.unwrap();
+    assert!(register(2).await.is_err(), "the name is taken again");
     database.drop().await;
 }
 

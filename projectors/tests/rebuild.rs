@@ -10,6 +10,8 @@ use support::commands::at;
 use support::{System, with_system};
 
 const SCHEMA: &str = "read_models_rebuild";
+/// The migration before the one that added native workers.
+const BEFORE_NATIVE_WORKERS: i64 = 20_261_123_100_300;
 
 async fn assert_equal(system: &System) {
     for comparison in compare(&system.pool, SCHEMA).await.unwrap() {
@@ -27,6 +29,35 @@ async fn rebuilt_read_models_equal_the_live_ones() {
         assert_eq!(rebuilt.position, system.store.log.head().await.unwrap());
         assert_eq!(rebuilt.events, rebuilt.position.0);
         assert_equal(&system).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_written_before_there_were_native_workers_need_no_rebuild() {
+    with_system(|system| async move {
+        system.live_over_v1().await;
+        system.project().await;
+        event_store::MIGRATOR.undo(&system.pool, BEFORE_NATIVE_WORKERS).await.unwrap();
+        // These are the rows of the version before, had it not been a downgrade that left them so.
+        system.execute("COMMENT ON SCHEMA read_models IS NULL").await;
+        event_store::MIGRATOR.run(&system.pool).await.unwrap();
+        rebuild(&system.pool, SCHEMA).await.unwrap();
+        assert_equal(&system).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_filled_anew_after_a_downgrade_and_another_upgrade() {
+    with_system(|system| async move {
+        system.live_through_everything().await;
+        system.project().await;
+        let before = system.everything().await;
+        event_store::MIGRATOR.undo(&system.pool, BEFORE_NATIVE_WORKERS).await.unwrap();
+        event_store::MIGRATOR.run(&system.pool).await.unwrap();
+        system.project().await;
+        assert_eq!(system.everything().await, before);
     })
     .await;
 }

@@ -1,5 +1,7 @@
 //! How requests come out, read off what v1 workers do; native workers tell it themselves.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use chrono::Duration;

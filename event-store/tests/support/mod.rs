@@ -76,13 +76,16 @@ pub fn at(micros: i64) -> DateTime<Utc> {
 }
 
 pub fn register(id: i32) -> WorkerCommand {
-    WorkerCommand::Register {
-        worker_id: WorkerId(id),
-        surface: Surface::V1,
-        name: None,
-        agent: None,
-        at: at(0),
-    }
+    register_over(Surface::V1, id, None)
+}
+
+#[allow(dead_code, clippy::allow_attributes, reason = "each test program uses a part")]
+pub fn register_as(id: i32, name: &str) -> WorkerCommand {
+    register_over(Surface::Native, id, Some(name.to_owned()))
+}
+
+fn register_over(surface: Surface, id: i32, name: Option<String>) -> WorkerCommand {
+    WorkerCommand::Register { worker_id: WorkerId(id), surface, name, agent: None, at: at(0) }
 }
 
 /// A report that identifies itself by its instant.

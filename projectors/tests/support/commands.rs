@@ -192,6 +192,12 @@ impl System {
 
     /// Every kind of thing that can happen, on a few workers and instances.
     pub async fn live_through_everything(&self) {
+        self.live_over_v1().await;
+        self.live_natively().await;
+    }
+
+    /// What happens where all workers speak v1.
+    pub async fn live_over_v1(&self) {
         use StatusType::{Complete, Crashed, Created, Running};
         self.fill_catalogue().await;
         for id in 1..=3 {
@@ -238,8 +244,8 @@ impl System {
         self.worker(2, WorkerCommand::Conclude { at: at(74) }).await;
         self.worker_lost(3, at(75)).await;
         self.close_worker(3, WorkerClosedBy::LostTooLong, at(80)).await;
-        self.live_natively().await;
     }
+
     /// What only native workers tell, on worker 4, instances 5 and 6 and config 13.
     async fn live_natively(&self) {
         use StatusType::{Crashed, Initializing, Running};

@@ -1,10 +1,11 @@
 //! What is said to the API and what it says.
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use uuid::Uuid;
 
 use super::ids;
+use crate::process::OutputTail;
 
 /// How a game server comes onto the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -126,17 +127,38 @@ pub struct InstanceBeat {
     #[serde(rename = "game_server_instance_id", with = "ids")]
     pub instance_id: i32,
     /// What it printed last, when that changed since the heartbeat before.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub output: Option<InstanceOutput>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "output")]
+    pub output: Option<OutputTail>,
 }
 
-/// What an instance printed last.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct InstanceOutput {
-    /// How many lines it has printed since it began.
-    pub lines_total: u64,
-    /// The last of them, oldest first.
-    pub tail: Vec<String>,
+#[expect(clippy::ref_option, reason = "serde's signature")]
+fn output<S: Serializer>(output: &Option<OutputTail>, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Output<'a> {
+        lines_total: u64,
+        tail: &'a [String],
+    }
+    let output = output.as_ref();
+    output
+        .map(|OutputTail { lines_total, lines }| Output { lines_total: *lines_total, tail: lines })
+        .serialize(serializer)
+}
+
+/// Parts of a heartbeat whose text is no longer than so many bytes, unless one instance alone is; at least one part.
+pub(super) fn parts(beats: &[InstanceBeat], most: usize) -> Vec<&[InstanceBeat]> {
+    let mut parts = Vec::new();
+    let (mut begin, mut size) = (0, 0);
+    for (end, beat) in beats.iter().enumerate() {
+        let lines = beat.output.iter().flat_map(|output| &output.lines);
+        let more: usize = lines.map(String::len).sum();
+        if size + more > most && end > begin {
+            parts.push(&beats[begin..end]);
+            (begin, size) = (end, 0);
+        }
+        size += more;
+    }
+    parts.push(&beats[begin..]);
+    parts
 }
 
 /// What a command asks for.
@@ -251,6 +273,36 @@ mod tests {
         assert_eq!(commands[1].kind, CommandKind::Shutdown);
         assert_eq!(commands[1].game_server_config_id, None);
         assert_eq!(commands[1].game_server_instance_id, Some(12));
+    }
+
+    fn beat(instance_id: i32, printed: usize) -> InstanceBeat {
+        let output = OutputTail { lines_total: 7, lines: vec!["x".repeat(printed)] };
+        InstanceBeat { instance_id, output: (printed > 0).then_some(output) }
+    }
+
+    #[test]
+    fn a_beat_names_its_instance_and_its_output_only_when_there_is_news() {
+        let told = json!([beat(12, 2), beat(13, 0)]);
+        let output = json!({"lines_total": 7, "tail": ["xx"]});
+        assert_eq!(
+            told,
+            json!([
+                {"game_server_instance_id": "12", "output": output},
+                {"game_server_instance_id": "13"},
+            ])
+        );
+    }
+
+    #[test]
+    fn a_large_heartbeat_goes_in_parts_and_an_empty_one_goes_too() {
+        let beats = [beat(1, 60), beat(2, 0), beat(3, 60), beat(4, 200), beat(5, 1)];
+        let parts_of = |beats| -> Vec<Vec<i32>> {
+            let ids = |part: &[InstanceBeat]| part.iter().map(|beat| beat.instance_id).collect();
+            parts(beats, 100).into_iter().map(ids).collect()
+        };
+        assert_eq!(parts_of(&beats), [vec![1, 2], vec![3], vec![4], vec![5]]);
+        assert_eq!(parts_of(&beats[..2]), [vec![1, 2]]);
+        assert_eq!(parts_of(&[]), [Vec::<i32>::new()]);
     }
 
     #[test]

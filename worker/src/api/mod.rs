@@ -16,9 +16,10 @@ use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
+use self::bodies::parts;
 pub use self::bodies::{
-    Attachment, CommandKind, InstanceBeat, InstanceOutput, OpenInstance, OutcomeBody, OutcomeWord,
-    PendingCommand, Registration, RestartPolicy, ServerConfig, ServerType, Supervision,
+    Attachment, CommandKind, InstanceBeat, OpenInstance, OutcomeBody, OutcomeWord, PendingCommand,
+    Registration, RestartPolicy, ServerConfig, ServerType, Supervision,
 };
 pub use self::error::ApiError;
 use self::http::{Http, ask, tell};
@@ -26,6 +27,9 @@ use self::http::{Http, ask, tell};
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 /// A heartbeat that takes longer is of no use any more: the next one is due.
 const HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// What instances printed, in bytes, in one heartbeat call. The server reads a mebibyte, and JSON may double the text.
+const HEARTBEAT_TEXT: usize = 400_000;
 
 const CONFLICT: u16 = 409;
 
@@ -58,7 +62,7 @@ impl Api {
         ask(self.post("/v1/workers").json(&body)).await
     }
 
-    /// Says that the agent and these instances live. Instances that are not named are not heard of.
+    /// Says that the agent and these instances live: in one call, unless they have printed too much for one.
     ///
     /// # Errors
     /// Refused with code `worker_not_found`, `worker_taken_over` or `worker_closed`: then there is no use in going on as
@@ -69,9 +73,12 @@ impl Api {
         agent_id: Uuid,
         instances: &[InstanceBeat],
     ) -> Result<(), ApiError> {
-        let body = json!({"agent_id": agent_id, "game_server_instances": instances});
-        let request = self.post(&format!("/v1/workers/{worker_id}/heartbeat"));
-        tell(request.timeout(HEARTBEAT).json(&body)).await
+        for part in parts(instances, HEARTBEAT_TEXT) {
+            let body = json!({"agent_id": agent_id, "game_server_instances": part});
+            let request = self.post(&format!("/v1/workers/{worker_id}/heartbeat"));
+            tell(request.timeout(HEARTBEAT).json(&body)).await?;
+        }
+        Ok(())
     }
 
     /// The commands that have no outcome yet, oldest first.

@@ -6,6 +6,7 @@ mod description;
 mod experience;
 mod heartbeats;
 mod idempotency;
+mod native_deadlines;
 mod support;
 mod unavailable;
 mod worker_dal;

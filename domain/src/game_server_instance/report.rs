@@ -101,14 +101,13 @@ impl GameServerInstance {
             return Err(InstanceRefusal::LostReported);
         }
         let (standing, as_of) = CurrentStatus::place(self.status.as_ref(), &report);
-        let progress = progress.filter(|_| report.status == StatusType::Initializing);
-        let progress = match progress {
-            Some(progress) if detail.is_none() && self.has_been_initializing_at(as_of) => {
-                let is_overtaken = self.progressed_at.is_some_and(|last| as_of < last);
-                return Ok(if is_overtaken { Vec::new() } else { vec![progress.made(as_of)] });
-            }
-            progress => progress.filter(|_| standing == Standing::Current),
-        };
+        let progressed = progress
+            .filter(|_| report.status == StatusType::Initializing)
+            .map(|progress| progress.made(as_of));
+        if progressed.is_some() && detail.is_none() && self.is_initializing_at(as_of) {
+            let is_overtaken = self.progressed_at.is_some_and(|last| as_of < last);
+            return Ok(progressed.filter(|_| !is_overtaken).into_iter().collect());
+        }
         let reported = InstanceEvent::InstanceStatusReported {
             status: report.status,
             reported_as_of: report.as_of,
@@ -116,12 +115,12 @@ impl GameServerInstance {
             standing,
             detail: detail.map(StatusDetail::bounded),
         };
-        let progressed = progress.map(|progress| progress.made(as_of));
+        let progressed = progressed.filter(|_| standing == Standing::Current);
         Ok(std::iter::once(reported).chain(progressed).collect())
     }
 
-    /// Then there is no status to tell, only the progress.
-    fn has_been_initializing_at(&self, as_of: Instant) -> bool {
+    /// Then a report of progress has no status to tell.
+    fn is_initializing_at(&self, as_of: Instant) -> bool {
         self.status.is_some_and(|current| {
             current.status == StatusType::Initializing && current.as_of <= as_of
         })

@@ -11,7 +11,7 @@ use super::Process;
 use crate::run_dir::CONSOLE;
 
 /// The longest line, in bytes. With its newline it is written whole or not at all: a pipe guarantees that up to
-/// 4,096 bytes.
+/// 4,096 bytes (on Linux; elsewhere it may be less).
 const LONGEST_LINE: usize = 4_000;
 /// How long a game server that is busy may leave its console unread.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -70,12 +70,13 @@ impl Process {
     }
 }
 
-/// Writes all at once, as soon as there is room.
-async fn write(pipe: &pipe::Sender, line: &[u8]) -> io::Result<()> {
+/// Writes as soon as there is room: all at once, where the system takes that much at once.
+async fn write(pipe: &pipe::Sender, mut line: &[u8]) -> io::Result<()> {
     loop {
         pipe.writable().await?;
         match pipe.try_write(line) {
-            Ok(_) => return Ok(()),
+            Ok(bytes) if bytes == line.len() => return Ok(()),
+            Ok(bytes) => line = &line[bytes..],
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use tokio::time::{Instant, timeout_at};
 
@@ -82,8 +82,8 @@ impl Process {
     fn signal(&self, signal: Signal) {
         let is_there = match kernel::stat(self.started.pid) {
             Some(stat) => Some(stat.start_time) == self.started.start_time,
-            // Where the system does not tell, take its number for it.
-            None => self.started.start_time.is_none(),
+            // The system does not tell more than that it is there, perhaps because this agent has too many files open.
+            None => kill(Pid::from_raw(self.started.pid), None).is_ok(),
         };
         if is_there {
             // An error says that nobody is left.

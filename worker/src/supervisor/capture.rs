@@ -2,8 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::future::pending;
-use std::io::{self, PipeReader};
-use std::os::fd::OwnedFd;
+use std::io;
 use std::os::unix::fs::FileExt;
 
 use tokio::net::unix::pipe;
@@ -111,10 +110,8 @@ struct Stream {
 }
 
 impl Stream {
-    fn new(reader: PipeReader) -> Self {
-        // It is a pipe, of which this is the end for reading: the only errors there could be.
-        let pipe = pipe::Receiver::from_owned_fd(OwnedFd::from(reader)).ok();
-        Self { pipe, line: Vec::new() }
+    const fn new(pipe: pipe::Receiver) -> Self {
+        Self { pipe: Some(pipe), line: Vec::new() }
     }
 
     async fn ready(&self) {

@@ -1,11 +1,13 @@
 //! Starting the process, with its console.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, PipeReader};
+use std::io;
+use std::os::fd::OwnedFd;
 use std::process::{ExitStatus, Stdio};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
 
 use super::explain::explain;
@@ -24,14 +26,14 @@ pub(super) struct Game {
 }
 
 /// What the process prints: standard output and standard error.
-pub(super) type Output = [PipeReader; 2];
+pub(super) type Output = [pipe::Receiver; 2];
 
 impl Game {
     /// Starts the process, or says for people why it cannot be started.
     pub(super) fn start(dir: &RunDir, spec: &LaunchSpec) -> Result<(Self, Output), String> {
         let console =
             Console::open(dir).map_err(|error| format!("its console cannot be opened: {error}"))?;
-        let pipe = || io::pipe().map_err(|error| format!("no pipe for its output: {error}"));
+        let pipe = || output_pipe().map_err(|error| format!("no pipe for its output: {error}"));
         let ((stdout, stdout_writer), (stderr, stderr_writer)) = (pipe()?, pipe()?);
         let mut command = Command::new(&spec.executable);
         command
@@ -64,9 +66,15 @@ impl Game {
 
     /// Kills whoever is in the process's group.
     pub(super) fn kill_group(&self) {
-        // An error says that there is nobody left.
+        // An error says that there is nobody left. The number is nobody else's yet: a group keeps it as long as it
+        // has members, and numbers are used again only after all others.
         let _ = killpg(Pid::from_raw(self.pid), Signal::SIGKILL);
     }
+}
+
+fn output_pipe() -> io::Result<(pipe::Receiver, Stdio)> {
+    let (reader, writer) = io::pipe()?;
+    Ok((pipe::Receiver::from_owned_fd(OwnedFd::from(reader))?, writer.into()))
 }
 
 struct Console {

@@ -61,6 +61,14 @@ impl Lock {
     }
 }
 
+impl Drop for Lock {
+    /// Given back by word. Closing the file would not do: a child that another thread is just starting has a copy of
+    /// the descriptor until it has become another program.
+    fn drop(&mut self) {
+        drop(self.file.unlock());
+    }
+}
+
 fn open(dir: &RunDir) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).open(dir.file(LOCK))

@@ -132,6 +132,20 @@ async fn a_run_is_launched_once() {
     assert_eq!(fs::read_to_string(run.path("pids")).unwrap().lines().count(), 1);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_game_servers_are_launched_side_by_side() {
+    let launches = (0..40).map(|_| async {
+        let run = Run::new();
+        let mut process = run.start("read -r line; exit 3").await;
+        process.write_line("end").await.unwrap();
+        soon("the end", process.ended()).await.how
+    });
+    let mut launches = launches.map(tokio::spawn).collect::<Vec<_>>();
+    for launch in &mut launches {
+        assert_eq!(launch.await.unwrap(), exited(3));
+    }
+}
+
 #[tokio::test]
 async fn of_many_supervisors_for_a_run_one_starts_a_game_server() {
     let run = Run::new();

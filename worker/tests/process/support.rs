@@ -3,7 +3,8 @@
 use std::fs;
 use std::io;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
@@ -100,6 +101,11 @@ impl Drop for Run {
             && start_time(started.pid) == started.start_time
         {
             let _ = killpg(Pid::from_raw(started.pid), Signal::SIGKILL);
+            // Its supervisor still writes to the directory that is about to be removed.
+            let deadline = Instant::now() + DEADLINE;
+            while is_running(started.supervisor_pid.cast_signed()) && Instant::now() < deadline {
+                thread::sleep(Duration::from_millis(5));
+            }
         }
     }
 }

@@ -1,10 +1,11 @@
 # shellcheck shell=bash
-# The system `./dev up` runs: its state under .dev/, its servers, the manman process. Expects lib.sh and install.sh.
+# The system `./dev up` runs: its state under .dev/, its servers, manman, an agent. Expects lib.sh and install.sh.
 #
 #   .dev/ports         NAME=PORT, remembered so that addresses stay the same
 #   .dev/environment   addresses of the last start, and the variables manman was given
 #   .dev/manman.pid    process id and command line of the running manman
 #   .dev/manman.log    what a detached manman logs; .dev/manman.out what it says (ready, try this)
+#   .dev/worker.pid    the same of the agent; .dev/worker.log what it logs; .dev/worker what it installs and remembers
 #   .dev/postgres .dev/rabbitmq    the private servers with their data
 
 state=$repository/.dev
@@ -213,10 +214,13 @@ load_environment() {
   set +a
 }
 
-# Prints manman's process id; fails if it does not run.
-manman_pid() {
+# Prints the process id of manman, of the agent; fails if it does not run.
+manman_pid() { pid_in "$state/manman.pid"; }
+worker_pid() { pid_in "$state/worker.pid"; }
+
+pid_in() {
   local pid command
-  { read -r pid && IFS= read -r command; } 2>/dev/null <"$state/manman.pid" || return 1
+  { read -r pid && IFS= read -r command; } 2>/dev/null <"$1" || return 1
   is_process "$pid" "$command" && printf '%s\n' "$pid"
 }
 
@@ -229,23 +233,54 @@ anything_running() {
 
 # Starts manman and stays with it. It gets its signal from us, and drains while its servers still run.
 run_in_foreground() {
-  local command=("$manman" up "${port_flags[@]}")
+  local command=("$manman" up --demo "${port_flags[@]}")
   rm -f "$state/manman.out"
   started+=(manman)
   start_child "${command[@]}"
   await_exec "$child"
   printf '%s\n' "$child" "${command[*]} " >"$state/manman.pid"
+  ensure_worker
   unlock
   await_child
 }
 
 run_detached() {
-  local command=("$manman" up "${port_flags[@]}")
+  local command=("$manman" up --demo "${port_flags[@]}")
   rm -f "$state/manman.out"
   [[ ! -f $state/manman.log ]] || mv "$state/manman.log" "$state/manman.log.1"
   started+=(manman)
   daemon "$state/manman.out" "$state/manman.log" "${command[@]}"
   printf '%s\n' "$daemon_pid" "${command[*]} " >"$state/manman.pid"
+}
+
+# Starts the agent unless it runs; it waits for the API by itself. Its game servers outlive it, but not `./dev down`.
+ensure_worker() {
+  local command=("$manman" start-worker)
+  if worker_pid >/dev/null; then
+    say "the agent is running already"
+    return
+  fi
+  say "starting an agent (log: .dev/worker.log)"
+  [[ ! -f $state/worker.log ]] || mv "$state/worker.log" "$state/worker.log.1"
+  started+=(worker)
+  export MANMAN_HOST_URL=$WORKER_DAL_URL
+  export MANMAN_WORKER_NAME=${MANMAN_WORKER_NAME:-dev}
+  export MANMAN_WORKER_INSTALL_DIRECTORY=${MANMAN_WORKER_INSTALL_DIRECTORY:-$state/worker}
+  export STEAMCMD_EXECUTABLE=${STEAMCMD_EXECUTABLE:-$(dirname "$manman")/demo-steamcmd}
+  daemon "$state/worker.log" "$state/worker.log" "${command[@]}"
+  printf '%s\n' "$daemon_pid" "${command[*]} " >"$state/worker.pid"
+}
+
+worker_is_current() { http_ok "${EXPERIENCE_URL##*:}" /worker/current; }
+
+worker_registered_or_dead() { worker_is_current || ! worker_pid >/dev/null; }
+
+await_worker() {
+  wait_until 60 worker_registered_or_dead || die "the agent has not registered after 60 s (log: .dev/worker.log)"
+  worker_pid >/dev/null || {
+    tail -n 20 "$state/worker.log" >&2 || true
+    die "the agent ended before it had registered"
+  }
 }
 
 all_ready() {
@@ -265,6 +300,33 @@ await_ready() {
   }
   # It says so a moment after it is; in the foreground it says so elsewhere.
   [[ ! -f $state/manman.out ]] || wait_until 5 grep -q ^ready "$state/manman.out" || true
+}
+
+# The agent first: it tells the others that its game servers have ended.
+stop_worker() {
+  local pid
+  if pid=$(worker_pid); then
+    say "stopping the agent and its game servers"
+    kill -INT "$pid" 2>/dev/null || true
+    if ! wait_until 60 not worker_pid >/dev/null; then
+      say "the agent has not stopped in 60 s: killing it"
+      kill -KILL "$pid" 2>/dev/null || true
+    fi
+  fi
+  stop_orphans
+}
+
+# Game servers whose agent was killed. The next agent finds out how they ended, and tells.
+stop_orphans() {
+  local started_file supervisor game
+  for started_file in "$state"/worker/.manman/runs/*/started.json; do
+    [[ -f $started_file ]] || continue
+    supervisor=$(sed -n 's/.*"supervisor_pid": *\([0-9]*\).*/\1/p' "$started_file")
+    game=$(sed -n 's/.*"pid": *\([0-9]*\).*/\1/p' "$started_file" | head -n 1)
+    is_process "$supervisor" " supervise " || continue
+    say "ending a game server whose agent is gone (process $game)"
+    kill -KILL -- "-$game" 2>/dev/null || true
+  done
 }
 
 stop_manman() {
@@ -292,6 +354,7 @@ stop_postgres() {
 
 stop_system() {
   lock
+  stop_worker
   stop_manman
   stop_broker
   stop_postgres

@@ -86,8 +86,21 @@ pub enum Verb {
     StartStatusApi(ApiOptions),
     /// Keeps read models, relays to RabbitMQ, takes reports in, finds lost workers
     StartStatusProcessor(ApiOptions),
-    /// All of the above in one process, for a laptop
+    /// The agent on a game host: registers, installs and supervises game servers, reports
+    ///
+    /// SIGTERM makes it leave: its game servers run on, and the next agent in the same directory takes them up again.
+    /// SIGINT (Ctrl-C), or a command to shut down, stops its game servers and closes the worker.
+    #[command(alias = "start")]
+    StartWorker(WorkerOptions),
+    /// The APIs and the status processor in one process, for a laptop
     Up(UpOptions),
+    /// Stand beside one game server; the agent starts this
+    #[command(hide = true)]
+    Supervise {
+        /// The directory of the run
+        #[arg(value_name = "DIR")]
+        directory: std::path::PathBuf,
+    },
     /// Bring the database up to date
     RunMigration,
     /// Write an empty migration, up and down, into migrations/
@@ -119,7 +132,66 @@ pub struct ApiOptions {
 }
 
 #[derive(Debug, Args)]
+pub struct WorkerOptions {
+    /// The Worker DAL API, http://host:port (MANMAN_HOST_URL)
+    #[arg(long, value_name = "URL")]
+    host_url: Option<String>,
+    /// The worker's stable name (MANMAN_WORKER_NAME, default the host name)
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Where game servers are installed (MANMAN_WORKER_INSTALL_DIRECTORY, default ./data)
+    #[arg(long, value_name = "DIR")]
+    install_directory: Option<String>,
+    /// What the agent remembers (MANMAN_WORKER_STATE_DIRECTORY, default .manman in the install directory)
+    #[arg(long, value_name = "DIR")]
+    state_directory: Option<String>,
+    /// Seconds between heartbeats (MANMAN_WORKER_HEARTBEAT_SECONDS, default 2; silent for 5 it is LOST)
+    #[arg(long, value_name = "SECONDS")]
+    heartbeat_length: Option<String>,
+    /// Check the API's certificate (the default; MANMAN_WORKER_VERIFY_SSL)
+    #[arg(long, overrides_with = "no_verify_ssl")]
+    verify_ssl: bool,
+    /// Accept any certificate of the API
+    #[arg(long)]
+    no_verify_ssl: bool,
+    /// Have all other v1 workers closed, as v1 workers do (MANMAN_WORKER_EXCLUSIVE)
+    #[arg(long)]
+    exclusive: bool,
+    /// What SIGTERM means: detach (game servers run on) or stop (MANMAN_WORKER_ON_SIGTERM, default detach)
+    #[arg(long, value_name = "detach|stop")]
+    on_sigterm: Option<String>,
+}
+
+impl WorkerOptions {
+    /// The environment with these flags on top.
+    pub fn env(&self, env: Env) -> Env {
+        let verify = match (self.verify_ssl, self.no_verify_ssl) {
+            (_, true) => Some("false"),
+            (true, false) => Some("true"),
+            (false, false) => None,
+        };
+        env.with_optional_override("MANMAN_HOST_URL", self.host_url.clone())
+            .with_optional_override("MANMAN_WORKER_NAME", self.name.clone())
+            .with_optional_override(
+                "MANMAN_WORKER_INSTALL_DIRECTORY",
+                self.install_directory.clone(),
+            )
+            .with_optional_override("MANMAN_WORKER_STATE_DIRECTORY", self.state_directory.clone())
+            .with_optional_override(
+                "MANMAN_WORKER_HEARTBEAT_SECONDS",
+                self.heartbeat_length.clone(),
+            )
+            .with_optional_override("MANMAN_WORKER_VERIFY_SSL", verify)
+            .with_optional_override("MANMAN_WORKER_EXCLUSIVE", self.exclusive.then_some("true"))
+            .with_optional_override("MANMAN_WORKER_ON_SIGTERM", self.on_sigterm.clone())
+    }
+}
+
+#[derive(Debug, Args)]
 pub struct UpOptions {
+    /// Add a demo game server to the catalogue (once), and print how to try it with an agent
+    #[arg(long)]
+    pub demo: bool,
     /// Port of the Experience API
     #[arg(long, default_value_t = 8000)]
     pub experience_port: u16,

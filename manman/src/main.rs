@@ -22,6 +22,9 @@ use crate::cli::{Cli, Verb};
 
 fn main() -> ExitCode {
     let cli = Cli::parse_from(cli::without_host(std::env::args_os()));
+    if let Verb::Supervise { directory } = &cli.verb {
+        return worker::supervisor::run(directory);
+    }
     let runtime = match cli::runtime(&cli) {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into()),
@@ -39,6 +42,9 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Verb::StartWorkerDalApi(options) => roles::start_worker_dal_api(&env, &options).await,
         Verb::StartStatusApi(options) => roles::start_status_api(&env, &options).await,
         Verb::StartStatusProcessor(options) => roles::start_status_processor(&env, &options).await,
+        Verb::StartWorker(options) => roles::start_worker(&options.env(env)).await,
+        // Has a runtime of its own, and never comes here.
+        Verb::Supervise { .. } => Ok(()),
         Verb::Up(options) => verbs::up::run(&env, &options).await,
         Verb::RunMigration => verbs::migrations::run(&env).await,
         Verb::CreateMigration(options) => verbs::migrations::create(&env, &options),

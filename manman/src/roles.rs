@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use command_api::heartbeats::written_before_reads;
@@ -12,11 +12,12 @@ use event_store::{EventStore, LogOptions};
 use messaging::{Broker, Publisher, Topology};
 use projectors::{Intake, Liveness, LivenessConfig, PieceStatus, Projectors, Relay};
 use query_api::{Freshness, QueryApi};
-use service::config::Env;
+use service::config::{Env, LogConfig};
 use service::health::Health;
-use service::{docs, prefixes};
+use service::{docs, prefixes, shutdown, telemetry};
 use sqlx::PgPool;
 use utoipa_axum::router::OpenApiRouter;
+use worker::config::AgentConfig;
 
 use crate::cli::{Api, ApiOptions};
 use crate::process::{Process, broker_config};
@@ -126,6 +127,16 @@ pub async fn start_status_processor(env: &Env, options: &ApiOptions) -> Result<(
     let store = EventStore::start(process.pool.clone(), LogOptions::default());
     processor_tasks(&process, &store)?;
     run(process, options.port, Router::new()).await
+}
+
+/// `start-worker`. An agent has no database and no API of its own.
+pub async fn start_worker(env: &Env) -> Result<()> {
+    let log = LogConfig::from_env(env)?;
+    let executable = std::env::current_exe().context("the path of this program is unknown")?;
+    let config = AgentConfig::from_env(env, &executable)?;
+    let broker = broker_config(env)?;
+    telemetry::init(&log)?;
+    Ok(worker::agent::run(config, broker, shutdown::by_signal()?).await?)
 }
 
 async fn start(env: &Env, name: &str, options: &ApiOptions) -> Result<Process> {

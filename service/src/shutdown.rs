@@ -36,11 +36,8 @@ pub fn by_signal() -> io::Result<BySignal> {
     tokio::spawn(async move {
         let (name, status) = signals.next().await;
         tracing::info!(signal = name, "shutting down; a second signal exits at once");
-        if status == TERMINATED {
-            first.terminate.cancel()
-        } else {
-            first.interrupt.cancel()
-        }
+        let asked = if status == TERMINATED { &first.terminate } else { &first.interrupt };
+        asked.cancel();
         first.either.cancel();
         let (name, status) = signals.next().await;
         tracing::warn!(signal = name, "exiting without finishing the work in flight");

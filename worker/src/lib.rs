@@ -8,6 +8,9 @@
 //!
 //! | module | what it has |
 //! |---|---|
+//! | [`agent`] | its life: registration, heartbeats, leaving, ending |
+//! | `game_server` | one actor per config: install, start, attend, stop, start again |
+//! | [`config`] | its settings |
 //! | [`run_dir`] | the files by which agent and supervisor know each other |
 //! | [`supervisor`] | the process beside a game server (`manman supervise`) |
 //! | [`process`] | a game server's process as the agent sees it: launch, attach, console, stop |
@@ -17,9 +20,12 @@
 //! | [`commands`] | what is asked: from the queue or the log, once each, acknowledged after the work |
 //! | [`files`] | writing a file so that it is there whole or not at all |
 
+pub mod agent;
 pub mod api;
 pub mod commands;
+pub mod config;
 pub mod files;
+mod game_server;
 pub mod install;
 pub mod process;
 pub mod reports;

@@ -9,6 +9,7 @@ use service::config::Env;
 use crate::cli::{Api, UpOptions};
 use crate::process::Process;
 use crate::roles::{self, Apis};
+use crate::verbs::demo;
 
 /// Runs everything until it is told to stop; prints `ready` and what to try once all of it is.
 pub async fn run(env: &Env, options: &UpOptions) -> Result<()> {
@@ -30,7 +31,12 @@ pub async fn run(env: &Env, options: &UpOptions) -> Result<()> {
 
     let shutdown = process.tasks.shutdown();
     if shutdown.run_until_cancelled(ready(&process)).await.is_some() {
-        println!("{}", try_this(options));
+        let lines = if options.demo {
+            demo::try_this(options, demo::add(&store).await?)
+        } else {
+            try_as_v1(options)
+        };
+        println!("{}\n\n{lines}\n\nCtrl-C stops.", addresses(options));
     }
     process.finish().await
 }
@@ -41,20 +47,30 @@ async fn ready(process: &Process) {
     }
 }
 
-fn try_this(options: &UpOptions) -> String {
+fn addresses(options: &UpOptions) -> String {
+    let url = |port: u16| format!("http://127.0.0.1:{port}");
+    format!(
+        "ready
+
+  Experience API  {}/docs     users and bots
+  Worker DAL API  {}/docs     workers
+  Status API      {}/docs     dashboards
+  processor       {}/readyz   its health",
+        url(options.experience_port),
+        url(options.worker_dal_port),
+        url(options.status_port),
+        url(options.processor_port),
+    )
+}
+
+/// What to try without an agent: one's own hands as a v1 worker.
+fn try_as_v1(options: &UpOptions) -> String {
     let url = |port: u16| format!("http://127.0.0.1:{port}");
     let (experience, dal, status) =
         (url(options.experience_port), url(options.worker_dal_port), url(options.status_port));
     let json = "-H 'Content-Type: application/json'";
     format!(
-        "ready
-
-  Experience API  {experience}/docs     users and bots
-  Worker DAL API  {dal}/docs     workers
-  Status API      {status}/docs     dashboards
-  processor       {processor}/readyz   its health
-
-Try this (each line works by itself, in this order):
+        "Try this (each line works by itself, in this order):
 
   # what can be started
   curl -fsS {experience}/gameserver
@@ -71,9 +87,6 @@ Try this (each line works by itself, in this order):
   curl -fsS {status}/status/servers
   curl -fsS {status}/status/system
   # the worker says goodbye
-  curl -fsS -X PUT {dal}/worker/shutdown {json} -d \"$(curl -fsS {experience}/worker/current)\"
-
-Ctrl-C stops.",
-        processor = url(options.processor_port),
+  curl -fsS -X PUT {dal}/worker/shutdown {json} -d \"$(curl -fsS {experience}/worker/current)\""
     )
 }

@@ -32,6 +32,11 @@ impl Instances {
         self.known.get(&run_id).map(|known| known.instance_id)
     }
 
+    /// Whether some run is this instance.
+    pub(super) fn knows(&self, instance_id: i32) -> bool {
+        self.known.values().any(|known| known.instance_id == instance_id)
+    }
+
     /// What is known of a run all of whose earlier reports were told.
     pub(super) fn of(&self, run_id: RunId) -> Instance {
         if let Some(id) = self.id(run_id) {

@@ -39,7 +39,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use messaging::{Broker, Topology};
-use uuid::Uuid;
 
 pub use self::delivery::Delivery;
 use self::queue::{Entry, Queue};
@@ -88,7 +87,7 @@ impl Reports {
 
     /// Reports something, for a worker. It is on disk when this returns, or, while the disk takes nothing, in memory.
     pub fn push(&self, worker_id: i32, lane: Lane, report: Report) -> Ticket {
-        let id = Uuid::now_v7();
+        let id = report.id();
         self.shared.push(|at| Spooled { id, at, worker_id, lane, report })
     }
 
@@ -103,6 +102,12 @@ impl Reports {
     #[must_use]
     pub fn instance_id(&self, run_id: RunId) -> Option<i32> {
         self.shared.queue().instances.id(run_id)
+    }
+
+    /// Whether this instance is a run of this host. One whose files were removed long after its end is not known any more.
+    #[must_use]
+    pub fn knows(&self, instance_id: i32) -> bool {
+        self.shared.queue().instances.knows(instance_id)
     }
 
     /// Nobody will ask for this run's instance any more. What was reported of it is delivered all the same.

@@ -86,6 +86,24 @@ pub enum Outcome {
 }
 
 impl Report {
+    /// The id by which a repetition is recognised. What can be said only once of a run has the same id whenever it is
+    /// said, so that an agent that died in between may say it again.
+    pub(super) fn id(&self) -> Uuid {
+        let once = |run_id: &RunId, what: &str| Uuid::new_v5(&run_id.0, what.as_bytes());
+        match self {
+            Self::InstanceCreated { run_id, .. } => run_id.0,
+            Self::InstanceStatus { run_id, status, .. } if self.progress_of().is_none() => {
+                once(run_id, status.as_str())
+            }
+            Self::InstanceClosed { run_id } => once(run_id, "closed"),
+            Self::InstanceStatus { .. }
+            | Self::WorkerStatus { .. }
+            | Self::WorkerClosed
+            | Self::StrayInstanceEnded { .. }
+            | Self::CommandOutcome { .. } => Uuid::now_v7(),
+        }
+    }
+
     /// The run whose instance must be known before this can be told, or which it makes known.
     pub(super) const fn run_id(&self) -> Option<RunId> {
         match self {

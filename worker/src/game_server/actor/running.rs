@@ -1,0 +1,192 @@
+//! A run from its preparation to its end, and what is asked of it meanwhile.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use messaging::contract::StatusType;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use super::{Actor, Message, Outcome, Run, is_start_of, running};
+use crate::commands::Asked;
+use crate::game_server::host::LiveRun;
+use crate::game_server::preparing;
+use crate::game_server::record::Stage;
+use crate::process::{Launched, Process, Stop};
+
+/// How often what a game server prints is looked at for heartbeats.
+const LOOK_AT_OUTPUT: Duration = Duration::from_secs(2);
+
+impl Actor {
+    /// Sees a run through, from its preparation to its end; returns the run that follows it.
+    pub(super) async fn prepare_and_attend(&mut self, mut run: Run) -> Option<Run> {
+        let outcome = match self.prepare(&mut run).await {
+            Ok(Launched::Running(process)) => self.attend(&mut run, process).await,
+            Ok(Launched::Ended(ending)) => Outcome::Ended(ending),
+            Err(outcome) => outcome,
+        };
+        self.conclude(run, outcome).await
+    }
+
+    /// Installs and launches, and takes in what is asked meanwhile.
+    async fn prepare(&mut self, run: &mut Run) -> Result<Launched, Outcome> {
+        if run.record.stop_requested {
+            return Err(Outcome::NeverRan("stopped before it ran".to_owned()));
+        }
+        self.tell(&run.record, StatusType::Initializing, None);
+        let (host, record) = (Arc::clone(&self.host), run.record.clone());
+        let cancel = CancellationToken::new();
+        let mut installing = Box::pin(preparing::install(&host, &record, &cancel));
+        let spec = loop {
+            tokio::select! {
+                spec = &mut installing => break spec,
+                message = self.message() => match message {
+                    Some(message) => self.while_preparing(message, run, &cancel),
+                    None => {
+                        // The agent leaves: whoever installs must not go on beside the next agent's.
+                        cancel.cancel();
+                        drop(installing.await);
+                        return Err(Outcome::Left);
+                    }
+                },
+            }
+        };
+        if run.record.stop_requested {
+            return Err(Outcome::NeverRan("stopped before it ran".to_owned()));
+        }
+        let spec = spec.map_err(|error| Outcome::NeverRan(error.to_string()))?;
+        run.record.installed = true;
+        preparing::launch(&host, &record, &spec)
+            .await
+            .map_err(|error| Outcome::NeverRan(error.to_string()))
+    }
+
+    fn while_preparing(&mut self, message: Message, run: &mut Run, cancel: &CancellationToken) {
+        match message {
+            Message::Command(command) => match command.asked {
+                Asked::Start { .. } if is_start_of(&command, &run.record) => {
+                    run.start = Some(command);
+                }
+                Asked::Start { .. } if run.record.stop_requested => run.queue(command),
+                Asked::Start { .. } => command.refused("it is being started already"),
+                Asked::Stop { .. } => {
+                    run.stops.push(command);
+                    self.stop_requested(run);
+                    cancel.cancel();
+                }
+                Asked::Stdin { .. } | Asked::ShutDown => {
+                    command.refused("it is still being installed and has no console");
+                }
+            },
+            Message::ShutDown => {
+                self.shutting_down = true;
+                self.stop_requested(run);
+                cancel.cancel();
+            }
+            Message::Adopt => self.adopt(run, None),
+        }
+    }
+
+    /// Stays with a process until it ends.
+    pub(super) async fn attend(&mut self, run: &mut Run, mut process: Process) -> Outcome {
+        self.launched(run, Some(process.started().pid));
+        let mut looks = interval(LOOK_AT_OUTPUT);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while !run.record.stop_requested {
+            tokio::select! {
+                ending = process.ended() => return Outcome::Ended(ending),
+                message = self.message() => match message {
+                    Some(message) => self.while_running(message, run, &process).await,
+                    None => return Outcome::Left,
+                },
+                _ = looks.tick() => {
+                    let live = LiveRun { told_as: run.record.told_as, tail: process.tail() };
+                    self.host.is_live(self.config_id, live);
+                }
+            }
+        }
+        let pid = process.started().pid;
+        let supervision = &run.record.config.supervision;
+        let stop = Stop {
+            line: supervision.stop_line.clone(),
+            grace: Duration::from_secs(supervision.stop_grace_seconds.into()),
+        };
+        let mut stopping = Box::pin(process.stop(&stop));
+        loop {
+            tokio::select! {
+                ending = &mut stopping => return Outcome::Ended(ending),
+                message = self.message() => match message {
+                    Some(message) => self.while_stopping(message, run, pid),
+                    None => return Outcome::Left,
+                },
+            }
+        }
+    }
+
+    async fn while_running(&mut self, message: Message, run: &mut Run, process: &Process) {
+        match message {
+            Message::Command(command) => match &command.asked {
+                Asked::Start { .. } if is_start_of(&command, &run.record) => {
+                    command.fulfilled(Some(run.record.told_as));
+                }
+                Asked::Start { .. } => {
+                    let pid = process.started().pid;
+                    command.refused(format!("it runs already, as process {pid}"));
+                }
+                Asked::Stop { .. } => {
+                    run.stops.push(command);
+                    self.stop_requested(run);
+                }
+                Asked::Stdin { instance_id: Some(meant), .. }
+                    if self.host.reports().instance_id(run.record.told_as) != Some(*meant) =>
+                {
+                    let reason = format!("instance {meant} is over; another runs now");
+                    command.refused(reason);
+                }
+                Asked::Stdin { line, .. } => match process.write_line(line).await {
+                    Ok(()) => command.fulfilled(Some(run.record.told_as)),
+                    Err(error) => command.failed(error.to_string()),
+                },
+                Asked::ShutDown => command.refused("not for a game server"),
+            },
+            Message::ShutDown => {
+                self.shutting_down = true;
+                self.stop_requested(run);
+            }
+            Message::Adopt => self.adopt(run, Some(process.started().pid)),
+        }
+    }
+
+    fn while_stopping(&mut self, message: Message, run: &mut Run, pid: i32) {
+        match message {
+            Message::Command(command) => match command.asked {
+                Asked::Start { .. } if is_start_of(&command, &run.record) => {
+                    command.fulfilled(Some(run.record.told_as));
+                }
+                Asked::Start { .. } => run.queue(command),
+                Asked::Stop { .. } => run.stops.push(command),
+                Asked::Stdin { .. } | Asked::ShutDown => command.refused("it is being stopped"),
+            },
+            Message::ShutDown => self.shutting_down = true,
+            Message::Adopt => self.adopt(run, Some(pid)),
+        }
+    }
+
+    fn stop_requested(&self, run: &mut Run) {
+        run.record.stop_requested = true;
+        run.record.note(&self.host.runs);
+    }
+
+    /// The process runs, or did: whoever asked for it has it.
+    pub(super) fn launched(&self, run: &mut Run, pid: Option<i32>) {
+        if run.record.stage == Stage::Preparing {
+            self.tell(&run.record, StatusType::Running, pid.map(running));
+            run.record.stage = Stage::Launched;
+            run.record.installed = true;
+            run.record.note(&self.host.runs);
+        }
+        if let Some(start) = run.start.take() {
+            start.fulfilled(Some(run.record.told_as));
+        }
+    }
+}

@@ -1,16 +1,32 @@
 //! Finding out what became of a run.
 
 use std::io;
+use std::time::Duration;
 
 use chrono::Utc;
 
+use super::Process;
 use super::alive::Alive;
 use super::leftovers::{self, Killed};
 use super::tail;
-use super::{Attached, Process};
 use crate::files::{self, read_json};
 use crate::run_dir::{Ending, HowEnded, RunDir, SPEC, STARTED};
 use crate::supervisor::Lock;
+
+/// How often reading an ending is tried, and how long in between: the agent may be out of descriptors.
+const ENDING_ATTEMPTS: u32 = 10;
+const ENDING_PAUSE: Duration = Duration::from_millis(500);
+
+/// What became of a run.
+#[derive(Debug)]
+pub enum Attached {
+    /// It runs.
+    Running(Process),
+    /// It is over.
+    Ended(Ending),
+    /// No process was started, and from now on none will be: the directory may be launched again.
+    NeverStarted,
+}
 
 /// What to do about a lock that somebody holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,26 +48,48 @@ pub(super) enum Settled {
     NeverStarted,
 }
 
-pub(super) async fn attach(dir: &RunDir) -> io::Result<Attached> {
-    let mut patience = Patience::None;
-    loop {
-        match settle(dir, patience).await? {
-            Settled::Supervised => {}
-            Settled::Ended(ending) => return Ok(Attached::Ended(ending)),
-            Settled::NeverStarted => return Ok(Attached::NeverStarted),
+impl Process {
+    /// Finds out what became of a run, after a restart of the agent or of a launch that was given up. Waits
+    /// for a supervisor that is just starting.
+    ///
+    /// # Errors
+    /// When the directory's files cannot be read or written; nothing is known then.
+    pub async fn attach(dir: &RunDir) -> io::Result<Attached> {
+        let mut patience = Patience::None;
+        loop {
+            match settle(dir, patience).await? {
+                Settled::Supervised => {}
+                Settled::Ended(ending) => return Ok(Attached::Ended(ending)),
+                Settled::NeverStarted => return Ok(Attached::NeverStarted),
+            }
+            // A supervisor has `alive` open before it takes the lock, and until it has given it back or is just
+            // being buried.
+            let Some(mut alive) = Alive::open(dir)? else {
+                patience = Patience::UntilFree;
+                continue;
+            };
+            if let Some(started) = read_json(&dir.file(STARTED))? {
+                return Ok(Attached::Running(Process::new(dir.clone(), started, alive)));
+            }
+            // It is starting: either way it comes out, the next look shows it.
+            alive.next().await;
         }
-        // A supervisor has `alive` open before it takes the lock, and until it has given it back or is just
-        // being buried.
-        let Some(mut alive) = Alive::open(dir)? else {
-            patience = Patience::UntilFree;
-            continue;
-        };
-        if let Some(started) = read_json(&dir.file(STARTED))? {
-            return Ok(Attached::Running(Process::new(dir.clone(), started, alive)));
-        }
-        // It is starting: either way it comes out, the next look shows it.
-        alive.next().await;
     }
+}
+
+/// The ending of a run whose supervisor is gone.
+pub(super) async fn conclude(dir: &RunDir) -> Ending {
+    let mut attempts = 1..=ENDING_ATTEMPTS;
+    let problem = loop {
+        match settle(dir, Patience::UntilFree).await {
+            Ok(Settled::Ended(ending)) => return ending,
+            Ok(_) => break "its run directory was emptied".to_owned(),
+            Err(error) if attempts.next().is_none() => break error.to_string(),
+            Err(_) => tokio::time::sleep(ENDING_PAUSE).await,
+        }
+    };
+    let reason = format!("how it ended could not be read: {problem}");
+    Ending { how: HowEnded::Unknown { reason }, at: Utc::now(), last_lines: Vec::new() }
 }
 
 /// Looks at a run's files and, when it has no supervisor, makes what they say final.
@@ -80,13 +118,18 @@ fn settle_now(dir: &RunDir, patience: Patience) -> io::Result<Settled> {
     // One that cannot be read is one all the same: of before the host went down.
     let was_started = file.try_exists()?;
     let started = read_json(&file).ok().flatten();
-    let killed = leftovers::kill(lock.last_holder()?, started);
+    let holder = lock.last_holder()?;
+    let killed = leftovers::kill(holder, started);
     if !was_started && killed == Killed::Nobody {
         // A supervisor that comes late, started by an agent that is gone, finds nothing to start.
         files::remove(&dir.file(SPEC))?;
         return Ok(Settled::NeverStarted);
     }
-    let reason = format!("its supervisor was killed, its exit status is lost; {killed}");
+    let reason = if holder.is_some_and(|holder| !holder.is_of_this_boot()) {
+        "the host went down while it ran".to_owned()
+    } else {
+        format!("its supervisor was killed, its exit status is lost; {killed}")
+    };
     let how = HowEnded::Unknown { reason };
     let last_lines = tail::last_lines(dir).unwrap_or_default();
     let ending = Ending { how, at: Utc::now(), last_lines };

@@ -69,7 +69,7 @@ fn left_over(holder: &Holder, started: Option<&Started>) -> Vec<i32> {
     let is_another = |pid, start_time: Option<u64>| {
         kernel::stat(pid).is_some_and(|stat| Some(stat.start_time) != start_time)
     };
-    if holder.boot_id != kernel::boot_id()
+    if !holder.is_of_this_boot()
         || is_another(holder.pid, holder.start_time)
         || started.is_some_and(|started| is_another(started.pid, started.start_time))
     {

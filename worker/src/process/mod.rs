@@ -16,11 +16,7 @@
 //! | `leftovers` | what a killed supervisor left running |
 //! | `kernel` | what `/proc` says about a process |
 
-use std::io;
-use std::sync::Mutex;
-use std::time::Duration;
-
-use chrono::Utc;
+use std::sync::{Mutex, PoisonError};
 
 mod alive;
 mod attach;
@@ -32,20 +28,17 @@ mod stop;
 mod tail;
 
 use self::alive::Alive;
-use self::attach::{Patience, Settled, settle};
+use self::attach::conclude;
 use self::stop::Stopping;
 use self::tail::Tail;
-use crate::run_dir::{Ending, HowEnded, RunDir, Started};
+use crate::run_dir::{Ending, RunDir, Started};
 
+pub use self::attach::Attached;
 pub use self::console::ConsoleError;
 pub use self::launch::{LaunchError, Launched, Supervisor};
 pub use self::stop::Stop;
 pub use self::tail::OutputTail;
 pub(crate) use self::tail::lines_text;
-
-/// How often reading an ending is tried, and how long in between: the agent may be out of descriptors.
-const ENDING_ATTEMPTS: u32 = 10;
-const ENDING_PAUSE: Duration = Duration::from_millis(500);
 
 /// A game server's process, which runs or ran when this was made. Dropping it leaves the process alone.
 #[derive(Debug)]
@@ -56,17 +49,6 @@ pub struct Process {
     ending: Option<Ending>,
     stopping: Option<Stopping>,
     tail: Mutex<Tail>,
-}
-
-/// What became of a run.
-#[derive(Debug)]
-pub enum Attached {
-    /// It runs.
-    Running(Process),
-    /// It is over.
-    Ended(Ending),
-    /// No process was started, and from now on none will be: the directory may be launched again.
-    NeverStarted,
 }
 
 impl Process {
@@ -97,33 +79,7 @@ impl Process {
     /// otherwise.
     #[must_use]
     pub fn tail(&self) -> OutputTail {
-        let mut tail = self.tail.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
         tail.refresh(&self.dir)
-    }
-}
-
-/// The ending of a run whose supervisor is gone.
-async fn conclude(dir: &RunDir) -> Ending {
-    let mut attempts = 1..=ENDING_ATTEMPTS;
-    let problem = loop {
-        match settle(dir, Patience::UntilFree).await {
-            Ok(Settled::Ended(ending)) => return ending,
-            Ok(_) => break "its run directory was emptied".to_owned(),
-            Err(error) if attempts.next().is_none() => break error.to_string(),
-            Err(_) => tokio::time::sleep(ENDING_PAUSE).await,
-        }
-    };
-    let reason = format!("how it ended could not be read: {problem}");
-    Ending { how: HowEnded::Unknown { reason }, at: Utc::now(), last_lines: Vec::new() }
-}
-
-impl Process {
-    /// Finds out what became of a run, after a restart of the agent or of a launch that was given up. Waits
-    /// for a supervisor that is just starting.
-    ///
-    /// # Errors
-    /// When the directory's files cannot be read or written; nothing is known then.
-    pub async fn attach(dir: &RunDir) -> io::Result<Attached> {
-        attach::attach(dir).await
     }
 }

@@ -24,6 +24,13 @@ pub(crate) struct Holder {
     pub(crate) boot_id: Option<Uuid>,
 }
 
+impl Holder {
+    /// Whether the host has been up ever since: otherwise its process, and its game server's, are long gone.
+    pub(crate) fn is_of_this_boot(&self) -> bool {
+        self.boot_id == kernel::boot_id()
+    }
+}
+
 impl Lock {
     /// Takes the lock; `None` when somebody has it.
     pub(crate) fn try_take(dir: &RunDir) -> io::Result<Option<Self>> {

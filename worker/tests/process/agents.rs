@@ -143,6 +143,22 @@ async fn another_process_that_only_has_the_same_number_is_left_alone() {
 }
 
 #[tokio::test]
+async fn what_ran_when_the_host_went_down_is_not_looked_for() {
+    let run = Run::new();
+    let process = run.start("exec sleep 1000").await;
+    let pid = process.started().pid;
+    kill_supervisor(&process).await;
+    drop(process);
+    let lock = fs::read_to_string(run.dir.file("lock")).unwrap();
+    let (before, _) = lock.split_once("\"boot_id\":").unwrap();
+    let of_another_boot = "\"boot_id\":\"019abcde-0000-7000-8000-000000000000\"}";
+    fs::write(run.dir.file("lock"), format!("{before}{of_another_boot}")).unwrap();
+    assert_eq!(unknown(run.attach().await), "the host went down while it ran");
+    assert!(is_running(pid), "it only has the same number");
+    signal(pid, Signal::SIGKILL);
+}
+
+#[tokio::test]
 async fn files_that_the_host_did_not_save_when_it_went_down_are_an_unknown_end() {
     let run = Run::new();
     run.end("exit 3").await;

@@ -37,7 +37,10 @@ impl Transport {
 
     /// It is away. Said once, however long that lasts.
     pub(super) fn failed(&mut self, now: Instant, error: &(dyn Error + 'static)) {
-        self.retry.failed(now);
+        // Attempts made side by side fail side by side: that is one failure.
+        if self.not_before(now).is_none() {
+            self.retry.failed(now);
+        }
         if self.outage.is_none() {
             tracing::warn!(error, "{} is away; reports are kept until it is back", self.name);
             self.outage = Some(Outage { since: now, delivered: 0 });
@@ -72,5 +75,44 @@ impl Transport {
                 self.name
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn away() -> std::io::Error {
+        std::io::Error::other("away")
+    }
+
+    #[test]
+    fn what_fails_side_by_side_is_one_failure() {
+        let now = Instant::now();
+        let mut transport = Transport::new("test");
+        for _ in 0..8 {
+            transport.failed(now, &away());
+        }
+        let wait = transport.not_before(now).unwrap().duration_since(now);
+        assert!(wait <= Duration::from_millis(100), "{wait:?}");
+        transport.failed(now + wait, &away());
+        assert!(transport.not_before(now + wait).is_some());
+    }
+
+    #[test]
+    fn an_outage_lasts_until_everything_that_waited_is_delivered() {
+        let now = Instant::now();
+        let mut transport = Transport::new("test");
+        transport.failed(now, &away());
+        transport.caught_up(now);
+        assert!(transport.is_in_doubt() && transport.outage.is_some());
+        transport.delivered(2);
+        assert!(!transport.is_in_doubt());
+        assert_eq!(transport.not_before(now), None);
+        transport.failed(now, &away());
+        transport.delivered(3);
+        assert_eq!(transport.outage.as_ref().map(|outage| outage.delivered), Some(5));
+        transport.caught_up(now);
+        assert!(transport.outage.is_none());
     }
 }

@@ -7,6 +7,9 @@ use std::ffi::OsString;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use service::config::Env;
 
+/// The subcommand by which an agent starts this program beside a game server.
+pub const SUPERVISE: &str = "supervise";
+
 /// Orchestrates game servers on many machines: an event-sourced backend.
 ///
 /// Settings come from the environment (MANMAN_POSTGRES_URL, MANMAN_RABBITMQ_HOST, …, or the older

@@ -14,6 +14,7 @@ mod process;
 mod roles;
 mod verbs;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -21,10 +22,10 @@ use clap::Parser;
 use crate::cli::{Cli, Verb};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse_from(cli::without_host(std::env::args_os()));
-    if let Verb::Supervise { directory } = &cli.verb {
-        return worker::supervisor::run(directory);
+    if let Some(directory) = supervised() {
+        return worker::supervisor::run(&directory);
     }
+    let cli = Cli::parse_from(cli::without_host(std::env::args_os()));
     let runtime = match cli::runtime(&cli) {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into()),
@@ -35,6 +36,15 @@ fn main() -> ExitCode {
     }
 }
 
+/// The run that this process is to stand beside. There may be hundreds of these on a host: what reads the command line
+/// for people would double the memory of each.
+fn supervised() -> Option<PathBuf> {
+    let mut arguments = std::env::args_os().skip(1);
+    let is_it = arguments.next().is_some_and(|verb| verb == cli::SUPERVISE);
+    let directory = arguments.next().filter(|_| is_it)?;
+    (!directory.to_string_lossy().starts_with('-')).then(|| directory.into())
+}
+
 async fn run(cli: Cli) -> anyhow::Result<()> {
     let env = cli.settings.env();
     match cli.verb {
@@ -43,8 +53,8 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Verb::StartStatusApi(options) => roles::start_status_api(&env, &options).await,
         Verb::StartStatusProcessor(options) => roles::start_status_processor(&env, &options).await,
         Verb::StartWorker(options) => roles::start_worker(&options.env(env)).await,
-        // Has a runtime of its own, and never comes here.
-        Verb::Supervise { .. } => Ok(()),
+        // Is a process without this runtime.
+        Verb::Supervise { .. } => anyhow::bail!("supervise takes the directory of a run"),
         Verb::Up(options) => verbs::up::run(&env, &options).await,
         Verb::RunMigration => verbs::migrations::run(&env).await,
         Verb::CreateMigration(options) => verbs::migrations::create(&env, &options),

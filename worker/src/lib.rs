@@ -18,6 +18,7 @@
 //! | [`api`] | the Worker DAL API as the agent uses it |
 //! | [`reports`] | what is told, spooled on disk, in order, delivered when it can be |
 //! | [`commands`] | what is asked: from the queue or the log, once each, acknowledged after the work |
+//! | `own_settings` | what the programs it starts do not get to see |
 //! | [`files`] | writing a file so that it is there whole or not at all |
 
 pub mod agent;
@@ -27,6 +28,7 @@ pub mod config;
 pub mod files;
 mod game_server;
 pub mod install;
+mod own_settings;
 pub mod process;
 pub mod reports;
 pub mod run_dir;

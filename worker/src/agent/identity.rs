@@ -3,13 +3,18 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::AgentError;
 use crate::files;
+
+/// How long a lock may be held by nobody but a child of an agent that is gone.
+const LOCK_OF_A_CHILD: Duration = Duration::from_millis(300);
 
 /// The agent's own id, the worker it was, and the lock that keeps a second agent out of the directory.
 pub(super) struct Identity {
@@ -75,14 +80,20 @@ fn lock(directory: &Path) -> Result<Flock<File>, AgentError> {
     let mut holder = String::new();
     // Of no consequence: only the message to the second agent is poorer.
     drop(file.read_to_string(&mut holder));
-    let mut lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| {
-        if errno == nix::errno::Errno::EWOULDBLOCK {
-            let process = holder.trim().to_owned();
-            AgentError::DirectoryTaken { path: directory.to_owned(), process }
-        } else {
-            failed(io::Error::from(errno))
-        }
-    })?;
+    // A child that a killed agent was just starting has a copy of its lock until it becomes another program.
+    let deadline = Instant::now() + LOCK_OF_A_CHILD;
+    let mut lock = loop {
+        file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => break lock,
+            Err((file, Errno::EWOULDBLOCK)) if Instant::now() < deadline => file,
+            Err((_, Errno::EWOULDBLOCK)) => {
+                let process = holder.trim().to_owned();
+                return Err(AgentError::DirectoryTaken { path: directory.to_owned(), process });
+            }
+            Err((_, errno)) => return Err(failed(io::Error::from(errno))),
+        };
+        std::thread::sleep(Duration::from_millis(10));
+    };
     let written = lock
         .set_len(0)
         .and_then(|()| lock.rewind())

@@ -13,6 +13,8 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
+use crate::own_settings;
+
 /// How long a command has between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
 /// How long output is awaited after the end of a command: something it left in the background may
@@ -45,6 +47,7 @@ pub(super) async fn run(
     // One pipe for both, so that lines keep their order.
     let (output, input) = io::pipe()?;
     command.stdin(Stdio::null()).stdout(input.try_clone()?).stderr(input);
+    own_settings::hide(&mut command);
     let mut child = command.process_group(0).kill_on_drop(true).spawn()?;
     // It holds the pipe's other end: as long as it lives, the output has no end.
     drop(command);

@@ -13,6 +13,7 @@ use tokio::process::{Child, Command};
 use super::alive::{Alive, News};
 use super::{Attached, Process, lines_text};
 use crate::files::{put_json, read_json};
+use crate::own_settings;
 use crate::run_dir::{
     ALIVE, CONSOLE, Ending, LINES, LaunchSpec, RunDir, SPEC, STARTED, SUPERVISOR_LOG,
 };
@@ -146,14 +147,11 @@ fn spawn(supervisor: &Supervisor, dir: &RunDir) -> Result<Child, LaunchError> {
     let program = words.next().cloned().unwrap_or_default();
     // No process group of its own: who leads one cannot begin a session, which is its first step and takes it
     // out of reach of the terminal.
-    let spawned = Command::new(&program)
-        .args(words)
-        .arg(dir.path())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    spawned.map_err(|source| LaunchError::Spawn { command: program, source })
+    let mut command = Command::new(&program);
+    command.args(words).arg(dir.path());
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    own_settings::hide(&mut command);
+    command.spawn().map_err(|source| LaunchError::Spawn { command: program, source })
 }
 
 fn log(dir: &RunDir) -> String {

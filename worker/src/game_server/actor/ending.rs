@@ -20,10 +20,11 @@ impl Actor {
         self.host.is_over(self.config_id);
         let (detail, never_ran, restart) = match outcome {
             Outcome::Left => return None,
-            Outcome::NeverRan(reason) => {
+            Outcome::NeverRan(reason, last_lines) => {
+                let reason = Some(reason);
                 let detail =
-                    StatusDetail { reason: Some(reason.clone()), ..StatusDetail::default() };
-                (detail, Some(reason), Restart::No)
+                    StatusDetail { reason: reason.clone(), last_lines, ..StatusDetail::default() };
+                (detail, reason, Restart::No)
             }
             Outcome::Ended(ending) => self.judge(&mut run.record, &ending),
         };

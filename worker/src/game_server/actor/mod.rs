@@ -5,6 +5,7 @@ mod ending;
 mod running;
 
 use std::collections::VecDeque;
+use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,8 +72,8 @@ struct Run {
 enum Outcome {
     /// Its process ended.
     Ended(Ending),
-    /// It never ran, for this reason.
-    NeverRan(String),
+    /// It never ran, for this reason; the last lines of what was tried.
+    NeverRan(String, Vec<String>),
     /// The agent leaves; the run goes on without it.
     Left,
 }
@@ -174,6 +175,11 @@ impl Actor {
             }
             return None;
         }
+        if command.resumed && command.deadline.is_some_and(|deadline| deadline < chrono::Utc::now())
+        {
+            command.failed("the agent was away until its deadline had passed");
+            return None;
+        }
         let config = match self.config().await {
             Ok(config) => config,
             Err(ApiError::Refused { status: 404, .. }) => {
@@ -214,7 +220,9 @@ impl Actor {
     }
 
     fn write_down(&self, record: &RunRecord) -> std::io::Result<()> {
-        std::fs::create_dir_all(record.dir(&self.host.runs).path())?;
+        let mut builder = std::fs::DirBuilder::new();
+        // What a config's environment holds may be a secret.
+        builder.recursive(true).mode(0o700).create(record.dir(&self.host.runs).path())?;
         record.save(&self.host.runs)
     }
 

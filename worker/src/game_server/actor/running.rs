@@ -10,12 +10,22 @@ use tokio_util::sync::CancellationToken;
 use super::{Actor, Message, Outcome, Run, is_start_of, running};
 use crate::commands::Asked;
 use crate::game_server::host::LiveRun;
-use crate::game_server::preparing;
+use crate::game_server::preparing::{self, PrepareError};
 use crate::game_server::record::Stage;
 use crate::process::{Launched, Process, Stop};
 
 /// How often what a game server prints is looked at for heartbeats.
 const LOOK_AT_OUTPUT: Duration = Duration::from_secs(2);
+
+impl PrepareError {
+    fn outcome(&self) -> Outcome {
+        let last_lines = match self {
+            Self::Install(error) => error.last_lines().to_vec(),
+            Self::Launch(_) => Vec::new(),
+        };
+        Outcome::NeverRan(self.to_string(), last_lines)
+    }
+}
 
 impl Actor {
     /// Sees a run through, from its preparation to its end; returns the run that follows it.
@@ -31,7 +41,7 @@ impl Actor {
     /// Installs and launches, and takes in what is asked meanwhile.
     async fn prepare(&mut self, run: &mut Run) -> Result<Launched, Outcome> {
         if run.record.stop_requested {
-            return Err(Outcome::NeverRan("stopped before it ran".to_owned()));
+            return Err(Outcome::NeverRan("stopped before it ran".to_owned(), Vec::new()));
         }
         self.tell(&run.record, StatusType::Initializing, None);
         let (host, record) = (Arc::clone(&self.host), run.record.clone());
@@ -52,13 +62,11 @@ impl Actor {
             }
         };
         if run.record.stop_requested {
-            return Err(Outcome::NeverRan("stopped before it ran".to_owned()));
+            return Err(Outcome::NeverRan("stopped before it ran".to_owned(), Vec::new()));
         }
-        let spec = spec.map_err(|error| Outcome::NeverRan(error.to_string()))?;
+        let spec = spec.map_err(|error| error.outcome())?;
         run.record.installed = true;
-        preparing::launch(&host, &record, &spec)
-            .await
-            .map_err(|error| Outcome::NeverRan(error.to_string()))
+        preparing::launch(&host, &record, &spec).await.map_err(|error| error.outcome())
     }
 
     fn while_preparing(&mut self, message: Message, run: &mut Run, cancel: &CancellationToken) {

@@ -85,7 +85,7 @@ async fn a_heartbeat_names_all_instances_in_one_call() {
 }
 
 #[tokio::test]
-async fn pending_commands_and_open_instances_are_read() {
+async fn pending_commands_are_read() {
     let body = r#"{"commands":[{"command_id":"00000000-0000-0000-0000-000000000009","worker_id":"6","kind":"stdin",
         "game_server_config_id":"3","game_server_instance_id":"12","words":["say","hi"],"requested_at":"2026-01-02T03:04:05Z",
         "requested_by":null,"deadline":"2026-01-02T03:05:05.5Z","outcome":"pending","reason":null,"resolved_at":null}],"next":null}"#;
@@ -100,12 +100,24 @@ async fn pending_commands_and_open_instances_are_read() {
         (Some(3), Some(12))
     );
     assert_eq!(command.deadline, parse_instant("2026-01-02T03:05:05.5Z"));
+}
 
-    let body = r#"{"game_server_instances":[{"game_server_instance_id":"12","game_server_config_id":"3","status":"RUNNING"}],"next":null}"#;
-    let (stub, api) = answering(200, body).await;
+#[tokio::test]
+async fn open_instances_are_read_page_after_page() {
+    const FIRST: &str = r#"{"game_server_instances":[{"game_server_instance_id":"12","game_server_config_id":"3","status":"RUNNING"}],"next":"12"}"#;
+    const LAST: &str = r#"{"game_server_instances":[{"game_server_instance_id":"15","game_server_config_id":"4","status":null}],"next":null}"#;
+    let (stub, api) = stub().await;
+    stub.is(|asked| {
+        let is_first = asked.what.ends_with("after=0");
+        Some(Mishap::Instead(200, if is_first { FIRST } else { LAST }))
+    });
     let open = api.open_instances(6).await.unwrap();
-    assert_eq!(only(&stub).what, "GET /v1/game-server-instances?worker_id=6&open=true");
-    assert_eq!((open[0].instance_id, open[0].config_id), (12, 3));
+    let ids: Vec<_> = open.iter().map(|open| (open.instance_id, open.config_id)).collect();
+    assert_eq!(ids, [(12, 3), (15, 4)]);
+    let asked: Vec<_> = stub.asked().into_iter().map(|asked| asked.what).collect();
+    let expected = [0, 12]
+        .map(|after| format!("GET /v1/game-server-instances?worker_id=6&open=true&after={after}"));
+    assert_eq!(asked, expected);
 }
 
 #[tokio::test]

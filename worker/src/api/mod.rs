@@ -103,10 +103,20 @@ impl Api {
         #[derive(Deserialize)]
         struct Page {
             game_server_instances: Vec<OpenInstance>,
+            #[serde(with = "ids::optional")]
+            next: Option<i32>,
         }
         let path = format!("/v1/game-server-instances?worker_id={worker_id}&open=true");
-        let page: Page = ask(self.get(&path)).await?;
-        Ok(page.game_server_instances)
+        let mut open = Vec::new();
+        let mut after = 0;
+        loop {
+            let page: Page = ask(self.get(&format!("{path}&after={after}"))).await?;
+            open.extend(page.game_server_instances);
+            match page.next {
+                Some(next) if next > after => after = next,
+                Some(_) | None => return Ok(open),
+            }
+        }
     }
 
     /// A config.

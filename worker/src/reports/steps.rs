@@ -1,6 +1,7 @@
 //! What a delivery does on its way. Everything is safe to be given up halfway: what was not settled is told again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use messaging::{Outgoing, PublishError, Publisher, Topology};
 
@@ -9,6 +10,8 @@ use super::report::{Lane, Report, Spooled};
 use super::shared::Shared;
 use super::telling::{Call, Status, Telling};
 use crate::api::{Api, ApiError};
+
+const AFTER_A_DEFECT: Duration = Duration::from_secs(1);
 
 /// How a call ended that is behind us.
 pub(super) struct Called {
@@ -47,8 +50,9 @@ pub(super) enum BatchError {
 /// Does what may wait for a disk where nobody else waits for it.
 pub(super) async fn off_the_runtime(work: impl FnOnce() + Send + 'static) {
     if let Err(error) = tokio::task::spawn_blocking(work).await {
-        // A defect. What it left undone is done again with the next attempt.
+        // A defect. What it left undone is done again with the next attempt, which must not follow at once.
         tracing::error!(%error, "settling a report failed");
+        tokio::time::sleep(AFTER_A_DEFECT).await;
     }
 }
 

@@ -2,7 +2,6 @@
 
 #![allow(dead_code, clippy::allow_attributes, reason = "each test program uses a part")]
 
-use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -52,7 +51,8 @@ struct Shared {
     mood: Arc<Mutex<Mood>>,
     asked: watch::Sender<Vec<Asked>>,
     done: watch::Sender<Vec<Asked>>,
-    answers: Arc<Mutex<HashMap<String, Value>>>,
+    /// The keys of the instances that were begun; the first is instance 1.
+    instances: Arc<Mutex<Vec<Option<String>>>>,
 }
 
 pub struct StubApi {
@@ -69,7 +69,7 @@ impl StubApi {
             mood: Arc::new(Mutex::new(Arc::new(|_: &Asked| None))),
             asked: watch::Sender::default(),
             done: watch::Sender::default(),
-            answers: Arc::default(),
+            instances: Arc::default(),
         };
         let router = Router::new().fallback(answer).with_state(shared.clone());
         let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -92,6 +92,12 @@ impl StubApi {
     /// What was asked, whatever was answered.
     pub fn asked(&self) -> Vec<Asked> {
         self.shared.asked.borrow().clone()
+    }
+
+    /// The instance that was begun under a key.
+    pub fn instance_of(&self, key: &str) -> Option<usize> {
+        let instances = self.shared.instances.lock().unwrap();
+        instances.iter().position(|known| known.as_deref() == Some(key)).map(|place| place + 1)
     }
 
     /// What was carried out.
@@ -152,20 +158,22 @@ async fn answer(State(shared): State<Shared>, request: Request) -> Response {
     }
 }
 
-/// As the API does it: the same key, the same answer.
+/// As the API does it: the same key, the same instance.
 fn carry_out(shared: &Shared, asked: Asked) -> Response {
-    let mut answers = shared.answers.lock().unwrap();
-    let next = json!({"game_server_instance_id": answers.len() + 1});
-    let name = asked.key.clone().unwrap_or_else(|| asked.what.clone());
-    let answer = answers.entry(name).or_insert(next).clone();
-    drop(answers);
-    let has_body = !asked.what.starts_with("PUT /v1/");
-    shared.done.send_modify(|all| all.push(asked));
-    if has_body {
-        respond(200, &answer.to_string())
-    } else {
+    let answer = if asked.what.ends_with("/create") {
+        let mut instances = shared.instances.lock().unwrap();
+        let place = instances.iter().position(|known| *known == asked.key).unwrap_or_else(|| {
+            instances.push(asked.key.clone());
+            instances.len() - 1
+        });
+        respond(200, &json!({"game_server_instance_id": place + 1}).to_string())
+    } else if asked.what.starts_with("PUT /v1/") {
         StatusCode::NO_CONTENT.into_response()
-    }
+    } else {
+        respond(200, "{}")
+    };
+    shared.done.send_modify(|all| all.push(asked));
+    answer
 }
 
 fn respond(status: u16, text: &str) -> Response {

@@ -131,7 +131,8 @@ impl<A> Entry<A> {
         InFlight { entry: self, after: None }
     }
 
-    fn forget(&self) {
+    /// What is in memory must be read again before it is used.
+    pub(crate) fn forget(&self) {
         self.slot.write().unwrap_or_else(PoisonError::into_inner).loaded = None;
     }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use domain::Claim;
 use sqlx::PgPool;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
@@ -142,6 +143,20 @@ impl Log {
             response,
             position: Position(position),
         }))
+    }
+
+    /// The id of the aggregate that holds a claim, read from the database. It may be given up the next
+    /// moment: what is decided from it is decided again by whoever appends.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn holder_of(&self, claim: &Claim) -> Result<Option<String>, sqlx::Error> {
+        let held =
+            sqlx::query_scalar("SELECT aggregate_id FROM claims WHERE scope = $1 AND key = $2")
+                .bind(claim.scope.as_str())
+                .bind(&claim.key)
+                .fetch_optional(&self.pool);
+        in_time(self.options.statement_deadline, held).await
     }
 
     pub(crate) fn keep_true(&self, cache: Weak<dyn Cached>) {

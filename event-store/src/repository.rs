@@ -91,6 +91,20 @@ where
         self.entries.entry(id).last().ok_or(away)
     }
 
+    /// As [`load`](Self::load), from the log and not from memory: for a caller who may know of something
+    /// before the notification of it was here.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn reload(&self, id: &str) -> Result<Loaded<A>, ExecuteError<A::Error>> {
+        let entry = self.entries.entry(id);
+        let mut gate = entry.gate().await?;
+        entry.forget();
+        let loaded = self.loaded(id, &entry).await;
+        gate.learn(&loaded);
+        loaded
+    }
+
     /// Carries a command out on an aggregate: load, decide, append; a lost race is decided anew.
     ///
     /// # Errors

@@ -21,3 +21,7 @@ pub(super) fn output_not_found() -> Problem {
 pub(super) fn config_not_found() -> Problem {
     Problem::not_found("game_server_config_not_found", "There is no such config.")
 }
+
+pub(super) fn game_server_not_found() -> Problem {
+    Problem::not_found("game_server_not_found", "There is no such game server.")
+}

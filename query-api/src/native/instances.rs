@@ -64,12 +64,12 @@ pub(super) struct Instance {
     last_lines: Vec<String>,
     /// How far its installation has come, while it is being installed.
     #[sqlx(flatten)]
-    #[schema(required)]
+    #[schema(required, value_type = Option<Progress>)]
     progress: MaybeProgress,
 }
 
 /// Progress, where there is some.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
 #[serde(transparent)]
 pub(super) struct MaybeProgress(Option<Progress>);
 

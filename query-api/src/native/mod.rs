@@ -3,8 +3,8 @@
 //! Answers are typed, refusals are problems. Where clients write and then read, a read waits until it
 //! shows what was written before it; on the Status API it shows what is there.
 
+mod catalogue;
 mod commands;
-mod configs;
 mod error;
 mod events;
 mod instances;
@@ -16,6 +16,7 @@ use service::problem::Problem;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub use self::catalogue::{GameServer, GameServerConfig, Supervision};
 use crate::QueryApi;
 use crate::freshness::{as_found, with_own_writes};
 
@@ -41,5 +42,6 @@ fn endpoints() -> OpenApiRouter<QueryApi> {
         .routes(routes!(output::get_instance_output))
         .routes(routes!(events::list_events_of_worker))
         .routes(routes!(events::list_events_of_instance))
-        .routes(routes!(configs::get_config))
+        .routes(routes!(catalogue::get_game_server))
+        .routes(routes!(catalogue::get_config))
 }

@@ -200,7 +200,7 @@ async fn a_worker_that_nobody_asked_for_anything_has_no_commands() {
 }
 
 #[tokio::test]
-async fn a_config_is_shown_with_its_game_server_and_how_it_is_supervised() {
+async fn the_catalogue_is_shown_as_it_is_and_a_config_with_how_it_is_supervised() {
     with_database(async |database| {
         database.catalogue().await;
         database
@@ -210,7 +210,8 @@ async fn a_config_is_shown_with_its_game_server_and_how_it_is_supervised() {
                   WHERE game_server_config_id = 2",
             )
             .await;
-        let paths = ["/v1/game-server-configs/1", "/v1/game-server-configs/2"];
+        let paths =
+            ["/v1/game-server-configs/1", "/v1/game-server-configs/2", "/v1/game-servers/2"];
         assert_json_snapshot!(get_all(&native(&database.pool), &paths).await);
     })
     .await;
@@ -254,6 +255,7 @@ async fn what_there_is_not_is_404_with_a_code() {
             ("/v1/game-server-instances/99/output", "output_not_found"),
             ("/v1/game-server-instances/99/events", "game_server_instance_not_found"),
             ("/v1/game-server-configs/99", "game_server_config_not_found"),
+            ("/v1/game-servers/99", "game_server_not_found"),
             ("/v1/nothing", "not_found"),
         ] {
             assert_eq!(refusal(&router, path).await, (404, json!(code)), "{path}");
@@ -282,6 +284,7 @@ async fn a_parameter_that_does_not_fit_is_422_and_named() {
             ("/v1/game-server-instances?limit=1001", "limit"),
             ("/v1/game-server-instances?after=x", "after"),
             ("/v1/game-server-configs/x", "id"),
+            ("/v1/game-servers/x", "id"),
         ] {
             assert_eq!(refusal(&router, path).await, (422, json!("invalid_parameter")), "{path}");
             assert_eq!(get(&router, path).await.body["parameter"], parameter, "{path}");

@@ -1,4 +1,4 @@
-//! Game server configs, with all that an agent needs to install and run them.
+//! Game servers and their configs, with all that an agent needs to install and run them.
 
 use axum::Json;
 use axum::extract::State;
@@ -12,37 +12,51 @@ use utoipa::ToSchema;
 use super::error;
 use crate::{QueryApi, QueryError};
 
+/// A game server of the catalogue.
+#[derive(Debug, Serialize, FromRow, ToSchema)]
+#[schema(as = NativeGameServer)]
+pub struct GameServer {
+    /// Its id.
+    pub game_server_id: Id,
+    /// Its name, unique per server type.
+    pub name: String,
+    /// `STEAM`: installed by SteamCMD; `LOCAL`: an executable that is on the game host already.
+    pub server_type: String,
+    /// The Steam app id; for `LOCAL` a number without meaning.
+    pub app_id: i32,
+}
+
 /// How a game server is installed and run.
 #[derive(Debug, Serialize, FromRow, ToSchema)]
 #[schema(as = NativeGameServerConfig)]
-pub(super) struct Config {
+pub struct GameServerConfig {
     /// Its id.
-    game_server_config_id: Id,
+    pub game_server_config_id: Id,
     /// The game server it runs.
-    game_server_id: Id,
+    pub game_server_id: Id,
     /// That game server's name.
-    game_server_name: String,
+    pub game_server_name: String,
     /// `STEAM`: installed by SteamCMD; `LOCAL`: an executable that is on the game host already.
-    server_type: String,
+    pub server_type: String,
     /// The Steam app id; for `LOCAL` a number without meaning.
-    app_id: i32,
+    pub app_id: i32,
     /// Unique within its game server.
-    name: String,
+    pub name: String,
     /// The program, relative to where the game server is installed; for `LOCAL` maybe absolute.
-    executable: String,
+    pub executable: String,
     /// Arguments of the program.
-    args: Vec<String>,
+    pub args: Vec<String>,
     /// Environment of the program, as `NAME=value`.
-    env_var: Vec<String>,
+    pub env_var: Vec<String>,
     /// Commands to run after an install.
-    post_install_commands: Vec<String>,
+    pub post_install_commands: Vec<String>,
     /// Whether it is the one to take where none is named.
-    is_default: bool,
+    pub is_default: bool,
     /// Whether users see it in lists.
-    is_visible: bool,
+    pub is_visible: bool,
     /// How its process is stopped, and when it is started again.
     #[sqlx(flatten)]
-    supervision: Supervision,
+    pub supervision: Supervision,
 }
 
 /// How a game server's process is stopped, and when it is started again.
@@ -61,13 +75,33 @@ pub struct Supervision {
     pub restart_window_seconds: i32,
 }
 
+/// A game server.
+#[utoipa::path(
+    get,
+    path = "/v1/game-servers/{id}",
+    params(("id" = Id, Path, description = "Id of the game server")),
+    responses(
+        (status = 200, description = "The game server", body = GameServer),
+        (status = 404, description = "`game_server_not_found`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "`invalid_parameter`", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn get_game_server(
+    State(api): State<QueryApi>,
+    path: PathText,
+) -> Result<Json<GameServer>, Problem> {
+    let id = path.id("id")?.ok_or_else(error::game_server_not_found)?;
+    let game_server = game_server(&api.reads, id).await.map_err(QueryError::from)?;
+    game_server.map(Json).ok_or_else(error::game_server_not_found)
+}
+
 /// A config, visible or not.
 #[utoipa::path(
     get,
     path = "/v1/game-server-configs/{id}",
     params(("id" = Id, Path, description = "Id of the config")),
     responses(
-        (status = 200, description = "The config", body = Config),
+        (status = 200, description = "The config", body = GameServerConfig),
         (status = 404, description = "`game_server_config_not_found`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 422, description = "`invalid_parameter`", body = ProblemBody, content_type = "application/problem+json"),
     )
@@ -75,13 +109,30 @@ pub struct Supervision {
 pub(super) async fn get_config(
     State(api): State<QueryApi>,
     path: PathText,
-) -> Result<Json<Config>, Problem> {
+) -> Result<Json<GameServerConfig>, Problem> {
     let id = path.id("id")?.ok_or_else(error::config_not_found)?;
     let config = config(&api.reads, id).await.map_err(QueryError::from)?;
     config.map(Json).ok_or_else(error::config_not_found)
 }
 
-async fn config(db: impl PgExecutor<'_>, config_id: i32) -> sqlx::Result<Option<Config>> {
+async fn game_server(
+    db: impl PgExecutor<'_>,
+    game_server_id: i32,
+) -> sqlx::Result<Option<GameServer>> {
+    sqlx::query_as(
+        "SELECT game_server_id, name, server_type, app_id
+           FROM read_models.game_servers
+          WHERE game_server_id = $1",
+    )
+    .bind(game_server_id)
+    .fetch_optional(db)
+    .await
+}
+
+pub(super) async fn config(
+    db: impl PgExecutor<'_>,
+    config_id: i32,
+) -> sqlx::Result<Option<GameServerConfig>> {
     sqlx::query_as(
         "SELECT c.game_server_config_id, c.game_server_id, s.name AS game_server_name,
                 s.server_type, s.app_id, c.name, c.executable, c.args, c.env_var,

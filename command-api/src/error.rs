@@ -243,8 +243,8 @@ fn closed_worker(worker_id: WorkerId, closed_at: Instant, attempt: &str) -> Stri
     format!("Worker {worker_id} was already closed on {closed_at}. {attempt} rejected.")
 }
 
-/// The domain's messages begin in lower case, v1's texts do not.
-fn sentence(refusal: &impl std::error::Error) -> Cow<'static, str> {
+/// The domain's messages begin in lower case, texts of answers do not.
+pub(crate) fn sentence(refusal: &impl std::error::Error) -> Cow<'static, str> {
     let mut text = refusal.to_string();
     if let Some(first) = text.get_mut(..1) {
         first.make_ascii_uppercase();

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`experience`] | what users and bots ask for |
 //! | [`worker_dal`] | what workers say of themselves and their instances |
+//! | [`native`] | what native clients say and ask for, on both APIs |
 //! | [`heartbeats`] | signs of life: telemetry, written in batches, never events |
 //! | `state` | what the handlers share |
 //! | `context` | on whose behalf a command is carried out |
@@ -25,6 +26,7 @@ pub mod experience;
 mod failure;
 pub mod heartbeats;
 mod idempotency;
+pub mod native;
 mod reply;
 mod state;
 pub mod worker_dal;

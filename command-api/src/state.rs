@@ -56,7 +56,7 @@ impl RequestTimeouts {
     }
 }
 
-/// The state of both routers.
+/// The state of all routers.
 pub struct CommandApi {
     pub(crate) store: EventStore,
     /// Where the read models are: the database, or a replica of it.
@@ -72,6 +72,7 @@ pub(crate) struct Ids {
     pub(crate) worker: IdAllocator,
     pub(crate) game_server_instance: IdAllocator,
     pub(crate) game_server: IdAllocator,
+    pub(crate) game_server_config: IdAllocator,
     pub(crate) game_server_command: IdAllocator,
     pub(crate) game_server_config_command: IdAllocator,
 }
@@ -93,6 +94,7 @@ impl CommandApi {
                 worker: ids(IdSequence::Worker),
                 game_server_instance: ids(IdSequence::GameServerInstance),
                 game_server: ids(IdSequence::GameServer),
+                game_server_config: ids(IdSequence::GameServerConfig),
                 game_server_command: ids(IdSequence::GameServerCommand),
                 game_server_config_command: ids(IdSequence::GameServerConfigCommand),
             },

@@ -56,15 +56,22 @@ impl Apis {
 
     /// An API's endpoints and their description: commands and reads together.
     pub fn api(&self, api: Api) -> OpenApiRouter {
+        let commands = || Arc::clone(&self.commands);
+        let queries = || self.queries.clone();
         match api {
-            Api::Experience => command_api::experience::router(Arc::clone(&self.commands))
-                .merge(query_api::experience::router(self.queries.clone())),
+            Api::Experience => command_api::experience::router(commands())
+                .merge(command_api::native::users(commands()))
+                .merge(query_api::experience::router(queries()))
+                .merge(query_api::native::router(queries())),
             Api::WorkerDal => {
+                let reads = query_api::worker_dal::router(queries())
+                    .merge(query_api::native::router(queries()));
                 let settled = from_fn_with_state(self.heartbeats.clone(), written_before_reads);
-                command_api::worker_dal::router(Arc::clone(&self.commands))
-                    .merge(query_api::worker_dal::router(self.queries.clone()).route_layer(settled))
+                command_api::worker_dal::router(commands())
+                    .merge(command_api::native::agents(commands()))
+                    .merge(reads.route_layer(settled))
             }
-            Api::Status => query_api::status::router(self.queries.clone()),
+            Api::Status => status(queries()),
         }
     }
 
@@ -73,6 +80,11 @@ impl Apis {
         let (router, description) = self.api(api).split_for_parts();
         Ok(prefixes::mount(&router, &[prefix(api)]).merge(docs::router(title(api), description)?))
     }
+}
+
+/// The Status API, which has no commands.
+fn status(queries: QueryApi) -> OpenApiRouter {
+    query_api::status::router(queries.clone()).merge(query_api::native::router_as_found(queries))
 }
 
 /// v1's titles.
@@ -114,7 +126,7 @@ pub async fn start_status_api(env: &Env, options: &ApiOptions) -> Result<()> {
     let process = start(env, "manman status-api", options).await?;
     let freshness = Freshness::new(process.pool.clone(), process.replica());
     let queries = QueryApi::new(process.reads.clone(), freshness);
-    let (router, description) = query_api::status::router(queries).split_for_parts();
+    let (router, description) = status(queries).split_for_parts();
     let api = Api::Status;
     let router =
         prefixes::mount(&router, &[prefix(api)]).merge(docs::router(title(api), description)?);

@@ -1,4 +1,5 @@
-//! Signs of life: telemetry, not events. What they mean (lost, recovered) is decided elsewhere from what is written here.
+//! Signs of life, and the end of what instances print: telemetry, not events. What silence means (lost, recovered) is
+//! decided elsewhere from what is written here.
 //!
 //! Of each worker and instance only the last sign of life counts, so they are gathered in memory and written together:
 //! the database sees a few statements a second, however many heartbeats there are. Times are the database's: memory
@@ -8,6 +9,7 @@
 //! Each process that takes heartbeats in says so in `heartbeat_intakes`: silence means something only while somebody was
 //! listening.
 
+mod output;
 mod pending;
 mod table;
 
@@ -28,6 +30,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+pub use self::output::Output;
 use self::pending::Pending;
 use crate::failure::Failure;
 
@@ -47,6 +50,13 @@ pub enum Entity {
     Worker(WorkerId),
     /// An instance's.
     Instance(GameServerInstanceId),
+}
+
+/// When an entity was last heard of, and what time it is on the same clock, the database's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    pub(crate) now: domain::Instant,
+    pub(crate) last_heartbeat_at: Option<domain::Instant>,
 }
 
 /// The heartbeats that this process takes in. Clones are the same one.
@@ -91,6 +101,11 @@ impl Heartbeats {
         self.0.pending.record(entity, Instant::now());
     }
 
+    /// Remembers what an instance printed last, in place of what it printed before. The instance must be one that exists.
+    pub fn record_output(&self, instance: GameServerInstanceId, output: Output) {
+        self.0.pending.record_output(instance, Instant::now(), output);
+    }
+
     /// Writes every 250 ms until `shutdown` is cancelled, and then once more. Cancel it when no request is in flight any
     /// more, or what they bring is lost.
     ///
@@ -128,12 +143,17 @@ impl Heartbeats {
 
     /// The last sign of life, in the database's time.
     pub(crate) async fn last(&self, entity: Entity) -> Result<Option<domain::Instant>, Failure> {
+        Ok(self.seen(entity).await?.last_heartbeat_at)
+    }
+
+    /// The last sign of life, and what time it is now.
+    pub(crate) async fn seen(&self, entity: Entity) -> Result<Seen, Failure> {
         let written_and_read = async {
             self.flush_now().await?;
-            table::last(&self.0.pool, entity).await.map_err(Arc::new)
+            table::seen(&self.0.pool, entity).await.map_err(Arc::new)
         };
-        let last = timeout(LONGEST_FLUSH, written_and_read).await;
-        last.unwrap_or_else(|_| Err(Arc::new(silent()))).map_err(Failure::database)
+        let seen = timeout(LONGEST_FLUSH, written_and_read).await;
+        seen.unwrap_or_else(|_| Err(Arc::new(silent()))).map_err(Failure::database)
     }
 
     /// Writes what was recorded before this call, and that this process listens.
@@ -151,16 +171,17 @@ impl Heartbeats {
 
     /// If this fails, or is dropped half-way, the heartbeats go back to memory: to write one twice does no harm.
     async fn write_pending(&self) -> sqlx::Result<()> {
-        let beats = self.0.pending.take();
+        let taken = self.0.pending.take();
         let written = timeout(LONGEST_FLUSH, async {
             let mut connection = self.0.pool.acquire().await?;
-            table::write(&mut connection, self.0.intake_id, beats.as_slice()).await
+            table::write(&mut connection, self.0.intake_id, &taken).await
         });
         written.await.unwrap_or_else(|_| Err(silent()))?;
         self.0.statements.fetch_add(1, Ordering::Relaxed);
         metrics::counter!("manman_heartbeat_statements_total").increment(1);
-        metrics::counter!("manman_heartbeat_rows_total").increment(beats.as_slice().len() as u64);
-        beats.written();
+        metrics::counter!("manman_heartbeat_rows_total").increment(taken.beats().len() as u64);
+        metrics::counter!("manman_output_rows_total").increment(taken.outputs().len() as u64);
+        taken.written();
         Ok(())
     }
 

@@ -1,11 +1,13 @@
-//! The tables of heartbeats. Nobody else writes them.
+//! The tables of heartbeats and outputs. Nobody else writes them.
 
 use std::time::Instant;
 
+use sqlx::types::Json;
 use sqlx::{Executor, PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use super::Entity;
+use super::pending::Taken;
+use super::{Entity, Seen};
 
 /// `listening_since` starts anew after three seconds without a write: nobody knows who was silent then. Processes that
 /// ended are forgotten after a day.
@@ -16,6 +18,16 @@ const WRITE: &str = "
           FROM unnest($2::text[], $3::int[], $4::bigint[]) AS b (entity, entity_id, age)
         ON CONFLICT (entity, entity_id) DO UPDATE
            SET last_heartbeat_at = greatest(h.last_heartbeat_at, excluded.last_heartbeat_at)
+    ), outputs AS (
+        INSERT INTO instance_output AS o (game_server_instance_id, lines_total, tail, as_of)
+        SELECT n.id, n.lines_total,
+               ARRAY(SELECT line FROM jsonb_array_elements_text(n.tail) WITH ORDINALITY AS t (line, place)
+                      ORDER BY place),
+               now() - n.age * interval '1 microsecond'
+          FROM unnest($5::int[], $6::bigint[], $7::jsonb[], $8::bigint[]) AS n (id, lines_total, tail, age)
+        ON CONFLICT (game_server_instance_id) DO UPDATE
+           SET lines_total = excluded.lines_total, tail = excluded.tail, as_of = excluded.as_of
+         WHERE o.as_of < excluded.as_of
     ), forgotten AS (
         DELETE FROM heartbeat_intakes
          WHERE last_flush_at < now() - interval '1 day' AND intake_id <> $1
@@ -27,35 +39,39 @@ const WRITE: &str = "
                                   THEN excluded.listening_since ELSE i.listening_since END,
            last_flush_at = excluded.last_flush_at";
 
-/// Writes heartbeats and that this process listens, in one statement.
+/// Writes heartbeats, outputs and that this process listens, in one statement.
 pub(super) async fn write(
     connection: &mut PgConnection,
     intake_id: Uuid,
-    beats: &[(Entity, Instant)],
+    taken: &Taken<'_>,
 ) -> sqlx::Result<()> {
     // Preparing may wait for locks, once per connection. Ages are taken after that, right before the database reads
     // its clock, or heartbeats would seem younger by as much.
     (&mut *connection).prepare(WRITE).await?;
+    let (beats, outputs) = (taken.beats(), taken.outputs());
     let (entities, ids): (Vec<_>, Vec<_>) = beats.iter().map(|(entity, _)| name(*entity)).unzip();
     let ages: Vec<i64> = beats.iter().map(|(_, at)| micros_since(*at)).collect();
     let write = sqlx::query(WRITE).bind(intake_id).bind(entities).bind(ids).bind(ages);
-    write.execute(connection).await?;
+    let instances: Vec<i32> = outputs.iter().map(|(id, _)| id.0).collect();
+    let totals: Vec<i64> = outputs.iter().map(|(_, (_, output))| output.lines_total).collect();
+    // Lines travel as JSON: an array of arrays would have to be rectangular.
+    let tails: Vec<_> = outputs.iter().map(|(_, (_, output))| Json(&output.tail)).collect();
+    let ages: Vec<i64> = outputs.iter().map(|(_, (at, _))| micros_since(*at)).collect();
+    write.bind(instances).bind(totals).bind(tails).bind(ages).execute(connection).await?;
     Ok(())
 }
 
-/// The last heartbeat that was written of an entity.
-pub(super) async fn last(
-    db: impl PgExecutor<'_>,
-    entity: Entity,
-) -> sqlx::Result<Option<domain::Instant>> {
+/// The last heartbeat that was written of an entity, and what time it is for the database.
+pub(super) async fn seen(db: impl PgExecutor<'_>, entity: Entity) -> sqlx::Result<Seen> {
     let (entity, id) = name(entity);
-    sqlx::query_scalar(
-        "SELECT last_heartbeat_at FROM heartbeats WHERE entity = $1 AND entity_id = $2",
+    let (now, last_heartbeat_at) = sqlx::query_as(
+        "SELECT now(), (SELECT last_heartbeat_at FROM heartbeats WHERE entity = $1 AND entity_id = $2)",
     )
     .bind(entity)
     .bind(id)
-    .fetch_optional(db)
-    .await
+    .fetch_one(db)
+    .await?;
+    Ok(Seen { now, last_heartbeat_at })
 }
 
 const fn name(entity: Entity) -> (&'static str, i32) {

@@ -60,3 +60,19 @@ async fn every_command_of_the_worker_dal_api_is_described() {
     PUT /worker/shutdown/other 200 404 410 422
     ");
 }
+
+#[tokio::test]
+async fn every_native_command_is_described() {
+    let agents = command_api::native::agents(api()).into_openapi();
+    assert_snapshot!(endpoints(&agents), @r"
+    POST /v1/workers 200 201 409 422
+    POST /v1/workers/{id}/heartbeat 204 404 409 410 422
+    PUT /v1/workers/{id}/commands/{command_id}/outcome 204 404 422
+    ");
+    let users = command_api::native::users(api()).into_openapi();
+    assert_snapshot!(endpoints(&users), @r"
+    POST /v1/game-server-configs 201 400 404 409 422
+    POST /v1/game-servers 201 400 409 422
+    PUT /v1/game-server-configs/{id}/supervision 200 400 404 422
+    ");
+}

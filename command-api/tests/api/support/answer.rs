@@ -26,6 +26,19 @@ impl Answer {
         serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("not JSON: {self}"))
     }
 
+    /// Status and code of a problem.
+    pub fn problem(&self) -> (u16, String) {
+        assert_eq!(self.headers["content-type"], "application/problem+json", "{self}");
+        let problem = self.json();
+        assert_eq!(problem["status"], self.status.as_u16());
+        assert_eq!(problem["request_id"], self.headers["x-request-id"].to_str().unwrap());
+        (self.status.as_u16(), problem["code"].as_str().unwrap().to_owned())
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
     /// Where the log has what was written.
     pub fn position(&self) -> Option<i64> {
         self.headers.get("manman-position").map(|value| value.to_str().unwrap().parse().unwrap())
@@ -39,14 +52,16 @@ impl fmt::Display for Answer {
     }
 }
 
-/// Replaces `2026-01-02T03:04:05.678901+00:00` by `<instant>`, and the same without an offset by `<local instant>`.
+/// Replaces `2026-01-02T03:04:05.678901+00:00` and `2026-01-02T03:04:05.678Z` by `<instant>`, and the same without an
+/// offset by `<local instant>`.
 fn without_instants(text: &str) -> String {
     let mut rest = text;
     let mut redacted = String::new();
     while let Some(next) = rest.chars().next() {
         if let Some(after) = strip(rest, "dddd-dd-ddTdd:dd:dd") {
-            let after = strip(after, ".dddddd").unwrap_or(after);
-            let offset = strip(after, "+00:00");
+            let fraction = after.strip_prefix('.').unwrap_or(after);
+            let after = fraction.trim_start_matches(|c: char| c.is_ascii_digit());
+            let offset = strip(after, "+00:00").or_else(|| strip(after, "Z"));
             redacted.push_str(if offset.is_some() { "<instant>" } else { "<local instant>" });
             rest = offset.unwrap_or(after);
         } else {

@@ -81,10 +81,15 @@ impl App {
         );
         let reads = QueryApi::new(pool.clone(), freshness);
         let worker_dal_reads = query_api::worker_dal::router(reads.clone())
+            .merge(query_api::native::router(reads.clone()))
             .layer(from_fn_with_state(heartbeats.clone(), written_before_reads));
-        let worker_dal = command_api::worker_dal::router(Arc::clone(&api)).merge(worker_dal_reads);
-        let experience =
-            command_api::experience::router(api).merge(query_api::experience::router(reads));
+        let worker_dal = command_api::worker_dal::router(Arc::clone(&api))
+            .merge(command_api::native::agents(Arc::clone(&api)))
+            .merge(worker_dal_reads);
+        let experience = command_api::experience::router(Arc::clone(&api))
+            .merge(command_api::native::users(api))
+            .merge(query_api::experience::router(reads.clone()))
+            .merge(query_api::native::router(reads));
         Self {
             experience: defaults(experience.split_for_parts().0, &Limits::default()),
             worker_dal: defaults(worker_dal.split_for_parts().0, &Limits::default()),
@@ -111,6 +116,12 @@ impl App {
         let id = i32::try_from(answer.json()["worker_id"].as_i64().unwrap()).unwrap();
         self.project_worker(id, "v1").await;
         id
+    }
+
+    /// An agent says that it is the worker of a name.
+    pub async fn register(&self, name: &str, agent_id: Uuid) -> Answer {
+        let body = json!({"name": name, "agent_id": agent_id, "agent_version": "0.1.0"});
+        self.tell(Method::POST, "/v1/workers", &body).await
     }
 
     /// What a projector would make of a worker.

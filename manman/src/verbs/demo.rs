@@ -95,18 +95,18 @@ pub fn try_this(options: &UpOptions, config_id: GameServerConfigId) -> String {
   curl -fsS -X POST {experience}/gameserver/{config_id}/start -H 'Manman-Actor: anna' -H 'Manman-Reason: trying it out'
   # it is being installed, with progress; then it runs
   curl -fsS '{status}/v1/servers/{config_id}?until=INITIALIZING&wait=10'
-  curl -fsS '{status}/v1/servers/{config_id}?until=RUNNING&wait=60'
+  curl -fsS '{status}/v1/servers/{config_id}?until=RUNNING&wait=25'
   # talk to it, and read what it answers
   {stdin} -d '{{\"commands\":[\"say hello\"]}}'
   curl -fsS '{status}/v1/servers/{config_id}/output?contains=hello&wait=10'
   # stop it
   curl -fsS -X POST {experience}/gameserver/{config_id}/stop -H 'Manman-Actor: anna' -H 'Manman-Reason: enough'
-  curl -fsS '{status}/v1/servers/{config_id}?until=COMPLETE&wait=30'
+  curl -fsS '{status}/v1/servers/{config_id}?until=COMPLETE&wait=25'
   # start it again and let it crash: exit code, last lines
   curl -fsS -X POST {experience}/gameserver/{config_id}/start -H 'Manman-Actor: anna'
-  curl -fsS '{status}/v1/servers/{config_id}?until=RUNNING&wait=60'
+  curl -fsS '{status}/v1/servers/{config_id}?until=RUNNING&wait=25'
   {stdin} -d '{{\"commands\":[\"crash\"]}}'
-  curl -fsS '{status}/v1/servers/{config_id}?until=CRASHED&wait=30'
+  curl -fsS '{status}/v1/servers/{config_id}?until=CRASHED&wait=25'
   # all of it, with who, when and why
   curl -fsS {status}/v1/servers/{config_id}/events
   # what dashboards see

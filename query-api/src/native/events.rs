@@ -79,12 +79,36 @@ pub(super) struct Page {
     next: Option<String>,
 }
 
+/// Which part of a history.
+#[derive(Clone, Copy)]
+pub(super) struct Range {
+    after: i64,
+    limit: i64,
+}
+
+impl Range {
+    /// As the parameters `after` and `limit` say.
+    pub(super) fn read(query: &QueryText) -> Result<Self, Problem> {
+        let after = query.number("after", 0..=i64::MAX)?.unwrap_or(0);
+        let limit = query.number("limit", 1..=MOST)?.unwrap_or(USUAL);
+        Ok(Self { after, limit })
+    }
+
+    /// A page of these events, which may be one more than the limit: then there is another page.
+    pub(super) fn page(self, mut events: Vec<Event>) -> Page {
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let is_last = events.len() <= limit;
+        events.truncate(limit);
+        let next = events.last().filter(|_| !is_last).map(|event| event.position.clone());
+        Page { events, next }
+    }
+}
+
 /// Whose events, and which of them.
 struct Wanted {
     aggregate_type: &'static str,
     aggregate_id: i32,
-    after: i64,
-    limit: i64,
+    range: Range,
 }
 
 /// What happened to an instance, oldest first.
@@ -143,19 +167,14 @@ async fn history(
     query: &QueryText,
 ) -> Result<Option<Page>, Problem> {
     let id = path.id("id")?;
-    let after = query.number("after", 0..=i64::MAX)?.unwrap_or(0);
-    let limit = query.number("limit", 1..=MOST)?.unwrap_or(USUAL);
+    let range = Range::read(query)?;
     let Some(aggregate_id) = id else { return Ok(None) };
-    let wanted = Wanted { aggregate_type, aggregate_id, after, limit };
-    let mut events = events(&api.reads, &wanted).await.map_err(QueryError::from)?;
+    let wanted = Wanted { aggregate_type, aggregate_id, range };
+    let events = events(&api.reads, &wanted).await.map_err(QueryError::from)?;
     if events.is_empty() && !has_events(&api.reads, &wanted).await.map_err(QueryError::from)? {
         return Ok(None);
     }
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let is_last = events.len() <= limit;
-    events.truncate(limit);
-    let next = events.last().filter(|_| !is_last).map(|event| event.position.clone());
-    Ok(Some(Page { events, next }))
+    Ok(Some(range.page(events)))
 }
 
 /// One more than the limit, to see whether there is more. A stream is found by its sequences; `after` is
@@ -177,8 +196,45 @@ async fn events(db: impl PgExecutor<'_>, wanted: &Wanted) -> sqlx::Result<Vec<Ev
     )
     .bind(wanted.aggregate_type)
     .bind(wanted.aggregate_id.to_string())
-    .bind(wanted.after)
-    .bind(wanted.limit + 1)
+    .bind(wanted.range.after)
+    .bind(wanted.range.limit + 1)
+    .fetch_all(db)
+    .await
+}
+
+/// What was asked of a config's server and how that ended, and what happened to its instances. One more than the limit.
+pub(super) async fn of_config(
+    db: impl PgExecutor<'_>,
+    config_id: i32,
+    range: &Range,
+) -> sqlx::Result<Vec<Event>> {
+    sqlx::query_as(
+        "SELECT position::text, event_id, event_type, event_version, recorded_at,
+                metadata ->> 'actor_kind' AS actor_kind, metadata ->> 'actor_id' AS actor_id,
+                metadata ->> 'reason' AS reason, metadata ->> 'correlation_id' AS correlation_id,
+                metadata ->> 'causation_id' AS causation_id,
+                coalesce(payload -> event_type, payload) AS payload
+           FROM (SELECT e.*
+                   FROM read_models.game_server_instances i
+                   JOIN public.events e
+                     ON e.aggregate_type = 'game_server_instance'
+                    AND e.aggregate_id = i.game_server_instance_id::text
+                  WHERE i.game_server_config_id = $1
+                 UNION ALL
+                 SELECT e.*
+                   FROM read_models.worker_requests r
+                   JOIN public.events e
+                     ON e.aggregate_type = 'worker' AND e.aggregate_id = r.worker_id::text
+                    AND (e.event_id = r.request_event_id
+                         OR (r.outcome <> 'pending' AND e.position = r.position))
+                  WHERE r.game_server_config_id = $1) e
+          WHERE e.position > $2
+          ORDER BY e.position
+          LIMIT $3",
+    )
+    .bind(config_id)
+    .bind(range.after)
+    .bind(range.limit + 1)
     .fetch_all(db)
     .await
 }

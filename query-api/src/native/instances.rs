@@ -68,6 +68,13 @@ pub(super) struct Instance {
     progress: MaybeProgress,
 }
 
+impl Instance {
+    /// Its current status, if it has one yet.
+    pub(super) const fn status(&self) -> Option<StatusType> {
+        self.status
+    }
+}
+
 /// Progress, where there is some.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
@@ -187,7 +194,7 @@ const INSTANCES: &str = "
              ON h.entity = 'game_server_instance' AND h.entity_id = i.game_server_instance_id
      WHERE ";
 
-async fn instance(db: impl PgExecutor<'_>, id: i32) -> sqlx::Result<Option<Instance>> {
+pub(super) async fn instance(db: impl PgExecutor<'_>, id: i32) -> sqlx::Result<Option<Instance>> {
     let mut query = QueryBuilder::<Postgres>::new(INSTANCES);
     query.push("i.game_server_instance_id = ").push_bind(id);
     query.build_query_as().fetch_optional(db).await

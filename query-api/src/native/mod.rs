@@ -9,6 +9,7 @@ mod error;
 mod events;
 mod instances;
 mod output;
+mod servers;
 mod workers;
 
 use axum::middleware::from_fn_with_state;
@@ -44,4 +45,7 @@ fn endpoints() -> OpenApiRouter<QueryApi> {
         .routes(routes!(events::list_events_of_instance))
         .routes(routes!(catalogue::get_game_server))
         .routes(routes!(catalogue::get_config))
+        .routes(routes!(servers::get_server))
+        .routes(routes!(servers::get_server_output))
+        .routes(routes!(servers::list_events_of_server))
 }

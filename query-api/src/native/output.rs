@@ -27,6 +27,13 @@ pub(super) struct Output {
     as_of: DateTime<Utc>,
 }
 
+impl Output {
+    /// Whether one of the last lines contains this text.
+    pub(super) fn contains(&self, text: &str) -> bool {
+        self.tail.iter().any(|line| line.contains(text))
+    }
+}
+
 /// The end of what an instance printed, also after it ended.
 #[utoipa::path(
     get,
@@ -47,7 +54,10 @@ pub(super) async fn get_instance_output(
     output.map(Json).ok_or_else(error::output_not_found)
 }
 
-async fn output(db: impl PgExecutor<'_>, instance_id: i32) -> sqlx::Result<Option<Output>> {
+pub(super) async fn output(
+    db: impl PgExecutor<'_>,
+    instance_id: i32,
+) -> sqlx::Result<Option<Output>> {
     sqlx::query_as(
         "SELECT game_server_instance_id, lines_total, tail, as_of
            FROM public.instance_output

@@ -27,7 +27,7 @@ pub struct Worker {
 }
 
 /// The worker that requests without a worker id are for: the newest open one that speaks v1 and is
-/// not LOST, else the newest open one.
+/// not LOST, else the newest open one that is not LOST, else the newest open one.
 ///
 /// Sees the read models as they are: whoever must not miss a worker that just registered first
 /// awaits [`crate::Freshness::caught_up`].
@@ -41,7 +41,7 @@ pub async fn current_worker(db: impl PgExecutor<'_>) -> sqlx::Result<Option<Work
                    FROM read_models.workers
                   WHERE end_date IS NULL
                   ORDER BY (surface = 'v1' AND status IS DISTINCT FROM 'LOST') DESC,
-                           created_date DESC, worker_id DESC
+                           (status IS DISTINCT FROM 'LOST') DESC, created_date DESC, worker_id DESC
                   LIMIT 1) w
            LEFT JOIN public.heartbeats h ON h.entity = 'worker' AND h.entity_id = w.worker_id",
     )

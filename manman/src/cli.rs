@@ -163,6 +163,9 @@ pub struct WorkerOptions {
     /// What SIGTERM means: detach (game servers run on) or stop (MANMAN_WORKER_ON_SIGTERM, default detach)
     #[arg(long, value_name = "detach|stop")]
     on_sigterm: Option<String>,
+    /// Port for /livez, /readyz and /metrics (MANMAN_WORKER_HEALTH_PORT, default none)
+    #[arg(long, value_name = "PORT")]
+    health_port: Option<String>,
 }
 
 impl WorkerOptions {
@@ -187,6 +190,7 @@ impl WorkerOptions {
             .with_optional_override("MANMAN_WORKER_VERIFY_SSL", verify)
             .with_optional_override("MANMAN_WORKER_EXCLUSIVE", self.exclusive.then_some("true"))
             .with_optional_override("MANMAN_WORKER_ON_SIGTERM", self.on_sigterm.clone())
+            .with_optional_override("MANMAN_WORKER_HEALTH_PORT", self.health_port.clone())
     }
 }
 

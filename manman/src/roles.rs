@@ -1,5 +1,6 @@
 //! Each role: its routers and background tasks. `up` starts them all in one process.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,8 +15,11 @@ use projectors::{Intake, Liveness, LivenessConfig, PieceStatus, Projectors, Rela
 use query_api::{Freshness, QueryApi};
 use service::config::{Env, LogConfig};
 use service::health::Health;
+use service::http::{Limits, listen, serve};
+use service::telemetry::Metrics;
 use service::{docs, prefixes, shutdown, telemetry};
 use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 use worker::config::AgentConfig;
 
@@ -141,14 +145,28 @@ pub async fn start_status_processor(env: &Env, options: &ApiOptions) -> Result<(
     run(process, options.port, Router::new()).await
 }
 
-/// `start-worker`. An agent has no database and no API of its own.
+/// `start-worker`. An agent has no database, and no port unless it is given one for its health.
 pub async fn start_worker(env: &Env) -> Result<()> {
     let log = LogConfig::from_env(env)?;
     let executable = std::env::current_exe().context("the path of this program is unknown")?;
     let config = AgentConfig::from_env(env, &executable)?;
     let broker = broker_config(env)?;
     telemetry::init(&log)?;
-    Ok(worker::agent::run(config, broker, shutdown::by_signal()?).await?)
+    let metrics = Metrics::install()?;
+    messaging::metrics::describe();
+    worker::describe_metrics();
+    let signals = shutdown::by_signal()?;
+    let health = Health::new(signals.either.clone());
+    tokio::spawn(metrics.clone().upkeep(signals.either.clone()));
+    if let Some(port) = config.health_port {
+        let listener = listen(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))).await?;
+        let limits = Limits::default();
+        let router =
+            service::http::defaults(service::health::router(health.clone(), metrics), &limits);
+        // Until the process ends: that it is stopping is something to tell, too.
+        tokio::spawn(serve(listener, router, limits, CancellationToken::new()));
+    }
+    Ok(worker::agent::run(config, broker, signals, &health).await?)
 }
 
 async fn start(env: &Env, name: &str, options: &ApiOptions) -> Result<Process> {

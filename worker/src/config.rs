@@ -19,6 +19,7 @@ const VERIFY_SSL: &str = "MANMAN_WORKER_VERIFY_SSL";
 const HEARTBEAT: &str = "MANMAN_WORKER_HEARTBEAT_SECONDS";
 const EXCLUSIVE: &str = "MANMAN_WORKER_EXCLUSIVE";
 const ON_SIGTERM: &str = "MANMAN_WORKER_ON_SIGTERM";
+const HEALTH_PORT: &str = "MANMAN_WORKER_HEALTH_PORT";
 const STEAMCMD: &str = "STEAMCMD_EXECUTABLE";
 const INSTALL_TIMEOUT: &str = "MANMAN_WORKER_INSTALL_TIMEOUT";
 const INSTALL_ATTEMPTS: &str = "MANMAN_WORKER_INSTALL_ATTEMPTS";
@@ -63,6 +64,8 @@ pub struct AgentConfig {
     pub steamcmd: Steamcmd,
     /// `MANMAN_WORKER_OUTPUT_FILE_BYTES` (default 10,000,000) and `MANMAN_WORKER_OUTPUT_FILES` (default 5).
     pub output: OutputLimits,
+    /// Where `/livez`, `/readyz` and `/metrics` are, if anywhere. `MANMAN_WORKER_HEALTH_PORT`.
+    pub health_port: Option<u16>,
     /// How a game server's supervisor is started.
     pub supervisor: Supervisor,
 }
@@ -92,6 +95,7 @@ impl AgentConfig {
                 backoff: Duration::from_secs(5),
             },
             output: output(env)?,
+            health_port: health_port(env)?,
             supervisor: Supervisor {
                 command: vec![executable.into(), OsString::from("supervise")],
             },
@@ -127,6 +131,10 @@ fn name(env: &Env) -> Result<String, ConfigError> {
             .filter(|name| fits(name))
             .ok_or(ConfigError::Missing { variable: NAME, expected }),
     }
+}
+
+fn health_port(env: &Env) -> Result<Option<u16>, ConfigError> {
+    env.read(&[HEALTH_PORT]).map(|setting| setting.parse("a port from 0 to 65535")).transpose()
 }
 
 fn on_sigterm(env: &Env) -> Result<OnSigterm, ConfigError> {
@@ -228,6 +236,7 @@ mod tests {
             (INSTALL_TIMEOUT, "-1"),
             (INSTALL_ATTEMPTS, "many"),
             (OUTPUT_FILES, "-1"),
+            (HEALTH_PORT, "70000"),
             (INSTALL_DIRECTORY, "/proc/version"),
         ] {
             let error = config(&[(name, value)]).unwrap_err().to_string();

@@ -33,3 +33,9 @@ pub mod process;
 pub mod reports;
 pub mod run_dir;
 pub mod supervisor;
+
+/// Describes the agent's metrics to whoever collects them.
+pub fn describe_metrics() {
+    commands::metrics::describe();
+    reports::metrics::describe();
+}

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
+use service::health::Flag;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 use uuid::Uuid;
@@ -31,10 +31,10 @@ pub(super) enum Finding {
 pub(super) async fn beat(
     host: Arc<Host>,
     agent_id: Uuid,
-    every: Duration,
+    api: Flag,
     findings: mpsc::Sender<Finding>,
 ) {
-    let mut ticks = interval(every);
+    let mut ticks = interval(host.config().heartbeat);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut told = Told::default();
     let mut failing = false;
@@ -45,6 +45,7 @@ pub(super) async fn beat(
         match beaten {
             Ok(()) => {
                 told.have_been(&beats);
+                api.pass();
                 if std::mem::take(&mut failing) {
                     tracing::info!("heartbeats get through again");
                 }
@@ -58,6 +59,7 @@ pub(super) async fn beat(
                 return;
             }
             Err(error) => {
+                api.fail(error.to_string());
                 if !std::mem::replace(&mut failing, true) {
                     tracing::warn!(%error, "heartbeats do not get through");
                 }

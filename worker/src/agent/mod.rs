@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use messaging::contract::StatusType;
 use messaging::{Broker, BrokerConfig, Topology};
+use service::health::{Flag, Health};
 use service::shutdown::BySignal;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
@@ -91,6 +92,7 @@ pub async fn run(
     config: AgentConfig,
     broker: BrokerConfig,
     signals: BySignal,
+    health: &Health,
 ) -> Result<(), AgentError> {
     let identity = Identity::take(&config.state_directory)?;
     let failed = |path: &PathBuf| {
@@ -112,7 +114,15 @@ pub async fn run(
     let worker_id = identity.worker_id().unwrap_or_default();
     let host = Arc::new(Host::new(config, api, reports, worker_id));
     let servers = GameServers::take_up(Arc::clone(&host)).await.map_err(failed(&state))?;
-    let agent = Agent { host, identity, servers, broker, signals, tasks: JoinSet::new() };
+    let commanding = Broker::new("worker.commands", broker);
+    let link = commanding.clone();
+    health.check("broker", move || {
+        std::future::ready(link.is_connected().then_some(()).ok_or("not connected to the broker"))
+    });
+    let api = health.flag("worker dal api");
+    api.fail("not registered yet");
+    let tasks = JoinSet::new();
+    let agent = Agent { host, identity, servers, commanding, api, signals, tasks };
     let served = agent.serve().await;
     no_delivery.cancel();
     // It has a deadline of its own; a panic in it is in the log.
@@ -124,7 +134,10 @@ struct Agent {
     host: Arc<Host>,
     identity: Identity,
     servers: GameServers,
-    broker: BrokerConfig,
+    /// The link of the command queue.
+    commanding: Broker,
+    /// Whether signs of life get through.
+    api: Flag,
     signals: BySignal,
     tasks: JoinSet<()>,
 }
@@ -214,7 +227,7 @@ impl Agent {
         let beating = heartbeats::beat(
             Arc::clone(&self.host),
             self.identity.agent_id(),
-            config.heartbeat,
+            self.api.clone(),
             told,
         );
         let beating = Ends(tokio::spawn(beating));
@@ -226,7 +239,7 @@ impl Agent {
             directory,
             self.host.api().clone(),
             self.host.reports().clone(),
-            Broker::new("worker.commands", self.broker.clone()),
+            self.commanding.clone(),
             Topology::v1(),
             worker_id,
             shutdown,

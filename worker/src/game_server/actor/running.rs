@@ -15,7 +15,7 @@ use crate::game_server::record::Stage;
 use crate::process::{Launched, Process, Stop};
 
 /// How often what a game server prints is looked at for heartbeats.
-const LOOK_AT_OUTPUT: Duration = Duration::from_secs(2);
+const LOOK_AT_OUTPUT: Duration = Duration::from_millis(500);
 
 impl PrepareError {
     fn outcome(&self) -> Outcome {

@@ -1,0 +1,1 @@
+DROP INDEX read_models.worker_requests_of_worker;

@@ -191,12 +191,17 @@ impl Agent {
     async fn register(&self) -> Result<Registration, AgentError> {
         let (host, config) = (&self.host, self.host.config());
         let version = env!("CARGO_PKG_VERSION");
-        match host.api().register(&config.name, self.identity.agent_id(), version).await {
+        let registered = host.api().register(&config.name, self.identity.agent_id(), version).await;
+        let registration = match registered {
             Err(ApiError::Refused { code: Some(code), detail, .. }) if code == NAME_IN_USE => {
-                Err(AgentError::NameInUse { name: config.name.clone(), detail })
+                return Err(AgentError::NameInUse { name: config.name.clone(), detail });
             }
-            result => Ok(result?),
+            result => result?,
+        };
+        if config.exclusive {
+            host.api().shut_down_others(registration.worker_id).await?;
         }
+        Ok(registration)
     }
 
     /// Takes commands and shows signs of life until something ends that.
@@ -221,7 +226,7 @@ impl Agent {
 
     /// Works as one worker.
     async fn work_as(&mut self, registration: &Registration) -> Result<Worked, AgentError> {
-        self.begin_as(registration).await?;
+        self.begin_as(registration);
         let (told, mut findings) = mpsc::channel(1);
         let config = self.host.config();
         let beating = heartbeats::beat(
@@ -251,8 +256,8 @@ impl Agent {
                 () = self.signals.either.cancelled() => break Worked::Ended(self.end_by_signal()),
                 Some(finding) = findings.recv() => break Worked::Found(finding),
                 command = commands.next() => match command {
-                    Some(Command { asked: Asked::ShutDown, .. }) if command.is_some() => {
-                        break Worked::Ended(End::Worker(command));
+                    Some(command) if command.asked == Asked::ShutDown => {
+                        break Worked::Ended(End::Worker(Some(command)));
                     }
                     Some(command) => self.servers.handle(command),
                     None => break Worked::Ended(End::Leave),
@@ -264,7 +269,7 @@ impl Agent {
     }
 
     /// What a registration brings with it.
-    async fn begin_as(&mut self, registration: &Registration) -> Result<(), AgentError> {
+    fn begin_as(&mut self, registration: &Registration) {
         let (worker_id, attached) = (registration.worker_id, registration.attached);
         tracing::info!(worker_id, name = self.host.config().name, ?attached, "registered");
         let before = self.identity.worker_id();
@@ -272,9 +277,6 @@ impl Agent {
         self.host.became(worker_id);
         if before.is_some_and(|before| before != worker_id) {
             self.servers.adopt();
-        }
-        if self.host.config().exclusive {
-            self.host.api().shut_down_others(worker_id).await?;
         }
         // As v1's workers begin: three statuses, each newer than the one before.
         let statuses: &[StatusType] = match attached {
@@ -287,7 +289,6 @@ impl Agent {
             self.tell(Report::WorkerStatus { status: *status });
         }
         self.tasks.spawn(end_strays(Arc::clone(&self.host), worker_id));
-        Ok(())
     }
 
     /// What the signal that came means.
@@ -310,6 +311,10 @@ impl Agent {
 
     async fn end_worker(&mut self, asked: Option<Command>) {
         self.servers.shut_down().await;
+        // As v1's workers do it: the ends of all instances, then the worker's.
+        if timeout(LAST_REPORTS, self.host.reports().drained()).await.is_err() {
+            tracing::warn!("the ends of some game servers are not told yet");
+        }
         if let Some(command) = asked {
             command.fulfilled(None);
         }

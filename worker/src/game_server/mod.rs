@@ -133,11 +133,12 @@ impl GameServers {
     }
 
     async fn finished(&mut self) {
-        self.actors.clear();
         while let Some(ended) = self.tasks.join_next().await {
             if let Err(error) = ended {
                 tracing::error!(%error, "the actor of a game server died");
             }
         }
+        // Not before: an actor without anybody to talk to takes it that the agent has left.
+        self.actors.clear();
     }
 }

@@ -16,6 +16,10 @@ pub const POSITION_HEADER: HeaderName = HeaderName::from_static("manman-position
 /// In a request: the answer is wanted once reads are at this position.
 pub const MIN_POSITION_HEADER: HeaderName = HeaderName::from_static("manman-min-position");
 
+/// On a request whose handler may wait for something that has not happened yet. It bounds its statements itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patient;
+
 /// Reads after everything that was written before the request arrived: for APIs whose clients write
 /// and then read. `E` is how the surface tells errors.
 pub(crate) async fn with_own_writes<E: From<QueryError>>(
@@ -53,7 +57,9 @@ pub(crate) async fn as_found<E: From<QueryError>>(
 
 /// The position was found before the read begins, so the answer contains at least that.
 async fn answer(position: Position, request: Request, next: Next) -> Result<Response, QueryError> {
-    let mut response = in_time(async { Ok(next.run(request).await) }).await?;
+    let is_patient = request.extensions().get::<Patient>().is_some();
+    let answer = async { Ok(next.run(request).await) };
+    let mut response = if is_patient { answer.await? } else { in_time(answer).await? };
     response.headers_mut().insert(POSITION_HEADER, HeaderValue::from(position.0));
     Ok(response)
 }

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 pub use layer::{MIN_POSITION_HEADER, POSITION_HEADER};
-pub(crate) use layer::{as_found, with_own_writes};
+pub(crate) use layer::{Patient, as_found, with_own_writes};
 
 use crate::QueryError;
 

@@ -18,6 +18,7 @@ use super::error;
 use super::events::{self, Page};
 use super::instances::{self, Instance};
 use super::output::{self, Output};
+use crate::error::in_time;
 use crate::read_models::StatusType;
 use crate::{QueryApi, QueryError};
 
@@ -61,10 +62,10 @@ pub(super) async fn get_server(
     let id = path.id("id")?.ok_or_else(error::config_not_found)?;
     let until = query.word("until", &StatusType::ALL.map(StatusType::as_str))?;
     let deadline = deadline(&query, until.is_some())?;
-    let config = catalogue::config(&api.reads, id).await.map_err(QueryError::from)?;
+    let config = in_time(catalogue::config(&api.reads, id)).await.map_err(QueryError::from)?;
     let config = config.ok_or_else(error::config_not_found)?;
     loop {
-        let instance = newest(&api, id).await?;
+        let instance = in_time(newest(&api, id)).await.map_err(QueryError::from)?;
         let status = instance.as_ref().and_then(Instance::status);
         let is_so = until.is_none_or(|until| status.is_some_and(|status| status.as_str() == until));
         if is_so || Instant::now() >= deadline {
@@ -98,12 +99,7 @@ pub(super) async fn get_server_output(
     let contains = query.text("contains");
     let deadline = deadline(&query, contains.is_some())?;
     loop {
-        let output = match newest_id(&api.reads, id).await.map_err(QueryError::from)? {
-            Some(instance) => {
-                output::output(&api.reads, instance).await.map_err(QueryError::from)?
-            }
-            None => None,
-        };
+        let output = in_time(newest_output(&api, id)).await.map_err(QueryError::from)?;
         let is_so = contains.is_none_or(|text| output.as_ref().is_some_and(|it| it.contains(text)));
         if is_so || Instant::now() >= deadline {
             return output.map(Json).ok_or_else(error::output_not_found);
@@ -147,11 +143,18 @@ fn deadline(query: &QueryText, waits: bool) -> Result<Instant, Problem> {
     Ok(Instant::now() + Duration::from_secs(seconds))
 }
 
-async fn newest(api: &QueryApi, config_id: i32) -> Result<Option<Instance>, Problem> {
-    let Some(id) = newest_id(&api.reads, config_id).await.map_err(QueryError::from)? else {
-        return Ok(None);
-    };
-    Ok(instances::instance(&api.reads, id).await.map_err(QueryError::from)?)
+async fn newest(api: &QueryApi, config_id: i32) -> sqlx::Result<Option<Instance>> {
+    match newest_id(&api.reads, config_id).await? {
+        Some(id) => instances::instance(&api.reads, id).await,
+        None => Ok(None),
+    }
+}
+
+async fn newest_output(api: &QueryApi, config_id: i32) -> sqlx::Result<Option<Output>> {
+    match newest_id(&api.reads, config_id).await? {
+        Some(id) => output::output(&api.reads, id).await,
+        None => Ok(None),
+    }
 }
 
 /// The one that began last.

@@ -81,15 +81,33 @@ async fn the_current_worker_is_the_newest_open_v1_worker_that_is_not_lost() {
         database.worker(NewWorker { surface: "native", ..worker(1, 1) }).await;
         assert_eq!(current().await, 1, "any open worker is better than none");
         database.worker(NewWorker { status: Some("LOST"), ..worker(2, 2) }).await;
-        assert_eq!(current().await, 2, "among the others, the newest");
+        assert_eq!(current().await, 1, "one that is not lost is better than one that is");
         database.worker(NewWorker { surface: "native", ..worker(3, 3) }).await;
-        assert_eq!(current().await, 3, "among the others, a surface does not matter");
+        assert_eq!(current().await, 3, "among native ones, the newest");
         database.worker(NewWorker { status: None, ..worker(4, 1) }).await;
         assert_eq!(current().await, 4, "a v1 worker that is not lost goes first");
         database.worker(worker(5, 1)).await;
         assert_eq!(current().await, 5, "the id decides between two of the same instant");
         database.worker(NewWorker { end: Some(at(9)), ..worker(6, 8) }).await;
         assert_eq!(current().await, 5, "a closed worker is never current");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_workers_that_are_all_lost_the_newest_is_current() {
+    with_database(async |database| {
+        let lost = |id, surface, created| NewWorker {
+            id,
+            surface,
+            created: at(created),
+            status: Some("LOST"),
+            ..NewWorker::default()
+        };
+        database.worker(lost(1, "v1", 1)).await;
+        database.worker(lost(2, "native", 2)).await;
+        let current = get(&experience(&database.pool), "/worker/current").await;
+        assert_eq!(current.body["worker_id"], 2);
     })
     .await;
 }

@@ -8,6 +8,7 @@ mod experience;
 mod freshness;
 mod native;
 mod native_history;
+mod native_servers;
 mod status;
 mod support;
 mod worker_dal;

@@ -9,7 +9,7 @@ use crate::support::{Database, get, native, with_database};
 
 impl Database {
     /// As if this had happened. Returns where.
-    async fn event(&self, stream: (&str, i32), event_type: &str, payload: &Value) -> i64 {
+    pub async fn event(&self, stream: (&str, i32), event_type: &str, payload: &Value) -> i64 {
         let position = self.append(1).await;
         // The log wants its keys in this order.
         let metadata = format!(

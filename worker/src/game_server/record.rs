@@ -47,8 +47,8 @@ pub(super) struct RunRecord {
     pub(super) started_by: Option<Uuid>,
     /// How far it is.
     pub(super) stage: Stage,
-    /// Whether somebody asked for its end: then whatever ends it is no crash.
-    pub(super) stop_requested: bool,
+    /// When somebody asked for its end: whatever ends it from then on is no crash.
+    pub(super) stop_requested_at: Option<DateTime<Utc>>,
     /// Whether the install is behind it: a restart does not install again.
     pub(super) installed: bool,
     /// When it began.
@@ -70,7 +70,7 @@ impl RunRecord {
             config,
             started_by,
             stage: Stage::Preparing,
-            stop_requested: false,
+            stop_requested_at: None,
             installed: false,
             began_at: Utc::now(),
             restart_at: None,
@@ -81,6 +81,10 @@ impl RunRecord {
     /// Its directory below that of all runs.
     pub(super) fn dir(&self, runs: &Path) -> RunDir {
         RunDir::at(runs.join(self.run_id.to_string()))
+    }
+
+    pub(super) const fn is_stop_requested(&self) -> bool {
+        self.stop_requested_at.is_some()
     }
 
     pub(super) fn is_ended(&self) -> bool {

@@ -18,20 +18,23 @@ impl Actor {
     /// Tells how a run ended, answers who waited for that, and decides what comes next.
     pub(super) async fn conclude(&mut self, mut run: Run, outcome: Outcome) -> Option<Run> {
         self.host.is_over(self.config_id);
-        let (detail, never_ran, restart) = match outcome {
+        let Verdict { was_asked_for, detail, never_ran, restart } = match outcome {
             Outcome::Left => return None,
-            Outcome::NeverRan(reason, last_lines) => {
-                let reason = Some(reason);
-                let detail =
-                    StatusDetail { reason: reason.clone(), last_lines, ..StatusDetail::default() };
-                (detail, reason, Restart::No)
-            }
-            Outcome::Ended(ending) => self.judge(&mut run.record, &ending),
+            Outcome::NeverRan(reason, last_lines) => Verdict {
+                was_asked_for: run.record.is_stop_requested(),
+                detail: StatusDetail {
+                    reason: Some(reason.clone()),
+                    last_lines,
+                    ..StatusDetail::default()
+                },
+                never_ran: Some(reason),
+                restart: Restart::No,
+            },
+            Outcome::Ended(ending) => judge(&run.record, &ending),
         };
-        let asked = run.record.stop_requested;
-        let status = if asked { StatusType::Complete } else { StatusType::Crashed };
+        let status = if was_asked_for { StatusType::Complete } else { StatusType::Crashed };
         let reason = detail.reason.clone().unwrap_or_default();
-        tracing::info!(config_id = self.config_id, run = %run.record.run_id, reason, asked, "game server ended");
+        tracing::info!(config_id = self.config_id, run = %run.record.run_id, reason, %status, "game server ended");
         let run_id = run.record.told_as;
         let closed = Report::InstanceClosed { run_id };
         self.host.reports().push(run.record.worker_id, self.lane(), closed);
@@ -61,37 +64,6 @@ impl Actor {
             Some(command) => self.begin(command).await,
             None => None,
         }
-    }
-
-    /// What an ending means: its words, why it never ran if it did not, and whether it is started again.
-    fn judge(
-        &self,
-        record: &mut RunRecord,
-        ending: &Ending,
-    ) -> (StatusDetail, Option<String>, Restart) {
-        if record.stop_requested {
-            return (words::detail(ending, "; stopped as asked"), None, Restart::No);
-        }
-        if matches!(ending.how, HowEnded::NotStarted { .. }) && record.restarts.is_empty() {
-            // What cannot even be started once will not be the next time.
-            return (words::detail(ending, ""), Some(words::how(&ending.how)), Restart::No);
-        }
-        let supervision = &record.config.supervision;
-        let restart = restart::decide(supervision, &ending.how, &record.restarts, Utc::now());
-        let context = match &restart {
-            Restart::No => String::new(),
-            Restart::After { wait, number } => format!(
-                "; starting it again in {} s ({number} of {} in {} s)",
-                wait.as_secs(),
-                supervision.restart_limit,
-                supervision.restart_window_seconds
-            ),
-            Restart::BudgetUsedUp => format!(
-                "; not started again: {} restarts in {} s are used up",
-                supervision.restart_limit, supervision.restart_window_seconds
-            ),
-        };
-        (words::detail(ending, &context), None, restart)
     }
 
     /// Waits until an ended run is to be started again.
@@ -164,5 +136,100 @@ impl Actor {
             record::remove(directory.path());
             self.host.reports().forget(told_as);
         }
+    }
+}
+
+/// What an ending means.
+struct Verdict {
+    was_asked_for: bool,
+    detail: StatusDetail,
+    /// Why it never ran, if it did not.
+    never_ran: Option<String>,
+    restart: Restart,
+}
+
+/// One that had ended before anybody asked for its end crashed; it is not started again all the same.
+fn judge(record: &RunRecord, ending: &Ending) -> Verdict {
+    let was_asked_for = record.stop_requested_at.is_some_and(|asked_at| ending.at >= asked_at);
+    let verdict = |context: &str, restart| Verdict {
+        was_asked_for,
+        detail: words::detail(ending, context),
+        never_ran: None,
+        restart,
+    };
+    if record.is_stop_requested() {
+        return verdict(if was_asked_for { "; stopped as asked" } else { "" }, Restart::No);
+    }
+    if matches!(ending.how, HowEnded::NotStarted { .. }) && record.restarts.is_empty() {
+        // What cannot even be started once will not be the next time.
+        let never_ran = Some(words::how(&ending.how));
+        return Verdict { never_ran, ..verdict("", Restart::No) };
+    }
+    let supervision = &record.config.supervision;
+    let restart = restart::decide(supervision, &ending.how, &record.restarts, Utc::now());
+    let context = match &restart {
+        Restart::No => String::new(),
+        Restart::After { wait, number } => format!(
+            "; starting it again in {} s ({number} of {} in {} s)",
+            wait.as_secs(),
+            supervision.restart_limit,
+            supervision.restart_window_seconds
+        ),
+        Restart::BudgetUsedUp => format!(
+            "; not started again: {} restarts in {} s are used up",
+            supervision.restart_limit, supervision.restart_window_seconds
+        ),
+    };
+    verdict(&context, restart)
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use serde_json::json;
+
+    use super::*;
+
+    fn record() -> RunRecord {
+        let config = json!({
+            "game_server_config_id": "3", "game_server_id": "4", "game_server_name": "demo",
+            "server_type": "LOCAL", "app_id": 4, "name": "demo", "executable": "/bin/true",
+        });
+        RunRecord::new(serde_json::from_value(config).unwrap(), 1, None)
+    }
+
+    fn exited(code: i32) -> Ending {
+        Ending { how: HowEnded::Exited { code }, at: Utc::now(), last_lines: Vec::new() }
+    }
+
+    #[test]
+    fn an_end_after_somebody_asked_for_it_is_no_crash_whatever_the_exit_code() {
+        let ending = exited(1);
+        let asked_at = Some(ending.at - TimeDelta::milliseconds(1));
+        let verdict = judge(&RunRecord { stop_requested_at: asked_at, ..record() }, &ending);
+        assert!(verdict.was_asked_for);
+        let reason = verdict.detail.reason.unwrap();
+        assert_eq!(reason, "exited with code 1; stopped as asked");
+    }
+
+    #[test]
+    fn one_that_had_ended_before_it_was_asked_to_crashed() {
+        let ending = exited(0);
+        let asked_at = Some(ending.at + TimeDelta::milliseconds(1));
+        let verdict = judge(&RunRecord { stop_requested_at: asked_at, ..record() }, &ending);
+        assert!(!verdict.was_asked_for);
+        assert_eq!(verdict.restart, Restart::No);
+    }
+
+    #[test]
+    fn what_cannot_be_started_is_not_tried_again_unless_it_ran_before() {
+        let how = HowEnded::NotStarted { reason: "no such file".to_owned() };
+        let ending = Ending { how, ..exited(0) };
+        let mut record = record();
+        record.config.supervision.restart = crate::api::RestartPolicy::Always;
+        assert_eq!(judge(&record, &ending).restart, Restart::No);
+        assert!(judge(&record, &ending).never_ran.is_some());
+        record.restarts.push(Utc::now());
+        assert!(matches!(judge(&record, &ending).restart, Restart::After { .. }));
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::Utc;
 use messaging::contract::StatusType;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -40,7 +41,7 @@ impl Actor {
 
     /// Installs and launches, and takes in what is asked meanwhile.
     async fn prepare(&mut self, run: &mut Run) -> Result<Launched, Outcome> {
-        if run.record.stop_requested {
+        if run.record.is_stop_requested() {
             return Err(Outcome::NeverRan("stopped before it ran".to_owned(), Vec::new()));
         }
         self.tell(&run.record, StatusType::Initializing, None);
@@ -61,7 +62,7 @@ impl Actor {
                 },
             }
         };
-        if run.record.stop_requested {
+        if run.record.is_stop_requested() {
             return Err(Outcome::NeverRan("stopped before it ran".to_owned(), Vec::new()));
         }
         let spec = spec.map_err(|error| error.outcome())?;
@@ -75,7 +76,7 @@ impl Actor {
                 Asked::Start { .. } if is_start_of(&command, &run.record) => {
                     run.start = Some(command);
                 }
-                Asked::Start { .. } if run.record.stop_requested => run.queue(command),
+                Asked::Start { .. } if run.record.is_stop_requested() => run.queue(command),
                 Asked::Start { .. } => command.refused("it is being started already"),
                 Asked::Stop { .. } => {
                     run.stops.push(command);
@@ -100,7 +101,7 @@ impl Actor {
         self.launched(run, Some(process.started().pid));
         let mut looks = interval(LOOK_AT_OUTPUT);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while !run.record.stop_requested {
+        while !run.record.is_stop_requested() {
             tokio::select! {
                 ending = process.ended() => return Outcome::Ended(ending),
                 message = self.message() => match message {
@@ -181,7 +182,7 @@ impl Actor {
     }
 
     fn stop_requested(&self, run: &mut Run) {
-        run.record.stop_requested = true;
+        run.record.stop_requested_at.get_or_insert_with(Utc::now);
         run.record.note(&self.host.runs);
     }
 

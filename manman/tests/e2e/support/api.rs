@@ -89,6 +89,13 @@ impl Answer {
         serde_json::from_str(&self.text).unwrap()
     }
 
+    /// The JSON of something new, as native clients get it.
+    #[track_caller]
+    pub fn created(&self) -> Value {
+        assert_eq!(self.status, StatusCode::CREATED, "{}", self.text);
+        serde_json::from_str(&self.text).unwrap()
+    }
+
     /// The `detail` of a refusal with this status.
     #[track_caller]
     pub fn refused(&self, status: u16) -> String {

@@ -2,7 +2,10 @@
 
 mod api;
 mod broker;
+mod catalogue;
 mod database;
+mod history;
+mod host;
 mod inbox;
 mod program;
 mod proxy;
@@ -17,12 +20,15 @@ use uuid::Uuid;
 
 pub use api::{Answer, Api};
 pub use broker::Broker;
+pub use catalogue::add_local;
 pub use database::Database;
+pub use history::{Instance, Recorded, Told};
+pub use host::{Host, Running, demo};
 pub use inbox::{Inbox, Message};
 pub use program::{Environment, Program, run};
 pub use proxy::Proxy;
 pub use subscriber::Subscriber;
-pub use system::{PROCESSES, System, environment};
+pub use system::{PROCESSES, System, broker_environment, environment};
 pub use v1_worker::V1Worker;
 
 /// Longer than anything here takes on a busy machine; only a failing test gets that far.

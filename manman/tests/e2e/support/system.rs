@@ -89,10 +89,15 @@ impl System {
 
 /// The settings of a process. Only what is needed: what the tests' own surroundings say does not matter.
 pub fn environment(database_url: &str, broker: Option<&Broker>) -> Environment {
-    let mut environment = vec![("MANMAN_POSTGRES_URL", database_url.to_owned())];
-    if let Some(broker) = broker {
-        environment.push(("MANMAN_RABBITMQ_HOST", "127.0.0.1".to_owned()));
-        environment.push(("MANMAN_RABBITMQ_PORT", broker.port.to_string()));
-    }
+    let mut environment = broker.map(broker_environment).unwrap_or_default();
+    environment.push(("MANMAN_POSTGRES_URL", database_url.to_owned()));
     environment
+}
+
+/// What a process is told of the broker.
+pub fn broker_environment(broker: &Broker) -> Environment {
+    vec![
+        ("MANMAN_RABBITMQ_HOST", "127.0.0.1".to_owned()),
+        ("MANMAN_RABBITMQ_PORT", broker.port.to_string()),
+    ]
 }

@@ -25,6 +25,18 @@ is_process() {
   [[ $1 =~ ^[0-9]+$ && "$(command_line "$1")" == *"$2"* ]]
 }
 
+# end_game_servers DIR: ends the game servers whose agents are gone and had their state in or below this directory.
+end_game_servers() {
+  local started_file supervisor game
+  while IFS= read -r started_file; do
+    supervisor=$(sed -n 's/.*"supervisor_pid": *\([0-9]*\).*/\1/p' "$started_file")
+    game=$(sed -n 's/.*"pid": *\([0-9]*\).*/\1/p' "$started_file" | head -n 1)
+    is_process "$supervisor" " $(dirname "$started_file") " || continue
+    say "ending a game server whose agent is gone (process $game)"
+    kill -KILL -- "-$game" 2>/dev/null || true
+  done < <(find "$1" -path '*/runs/*/started.json' 2>/dev/null)
+}
+
 # wait_until SECONDS COMMAND…: polls until the command succeeds; fails at the deadline.
 wait_until() {
   local deadline=$((SECONDS + $1))

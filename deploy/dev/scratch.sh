@@ -33,7 +33,7 @@ start_on_free_port() {
   printf -v "$name" %s "$port"
 }
 
-# Ends every server in a scratch directory, also the brokers of tests, and removes it.
+# Ends every server in a scratch directory, also the brokers and game servers of tests, and removes it.
 remove_scratch() {
   [[ -n $1 ]] || return 0
   # Not interruptible: a second Ctrl-C would leave the rest behind.
@@ -47,6 +47,7 @@ wipe() {
   while IFS= read -r broker; do
     "$scripts/broker.sh" kill9 "$(dirname "$broker")" || true
   done < <(find "$1" -name broker.state 2>/dev/null)
+  end_game_servers "$1/tmp"
   [[ ! -d $1/postgres ]] || "$scripts/postgres.sh" stop "$1/postgres" immediate || true
   # The owner's name goes last: without it nobody would dare to remove the rest.
   rm -rf "$1/rabbitmq" "$1/postgres" "$1/tmp" 2>/dev/null && rm -rf "$1"

@@ -317,17 +317,7 @@ stop_worker() {
 }
 
 # Game servers whose agent was killed. The next agent finds out how they ended, and tells.
-stop_orphans() {
-  local started_file supervisor game
-  for started_file in "$state"/worker/.manman/runs/*/started.json; do
-    [[ -f $started_file ]] || continue
-    supervisor=$(sed -n 's/.*"supervisor_pid": *\([0-9]*\).*/\1/p' "$started_file")
-    game=$(sed -n 's/.*"pid": *\([0-9]*\).*/\1/p' "$started_file" | head -n 1)
-    is_process "$supervisor" " supervise " || continue
-    say "ending a game server whose agent is gone (process $game)"
-    kill -KILL -- "-$game" 2>/dev/null || true
-  done
-}
+stop_orphans() { end_game_servers "$state/worker/.manman"; }
 
 stop_manman() {
   local pid

@@ -22,7 +22,8 @@ impl Role {
     /// Starts a subcommand such as `start-worker-dal-api` and waits until it is ready.
     pub async fn start(settings: &Settings, database: &Database, subcommand: &str) -> Result<Self> {
         let port = free_port()?;
-        let child = manman(settings, database)?
+        let child = manman(settings)?
+            .env("MANMAN_POSTGRES_URL", database.url())
             .args([subcommand, "--port", &port.to_string()])
             .spawn()
             .with_context(|| format!("starting {}", settings.manman.display()))?;
@@ -54,12 +55,11 @@ impl Role {
     }
 }
 
-/// The executable with its database and broker set.
-fn manman(settings: &Settings, database: &Database) -> Result<Command> {
+/// The executable with its broker set; killed when dropped.
+pub fn manman(settings: &Settings) -> Result<Command> {
     let amqp = reqwest::Url::parse(&settings.amqp_url).context("MANMAN_BENCH_AMQP_URL")?;
     let mut command = Command::new(&settings.manman);
     command
-        .env("MANMAN_POSTGRES_URL", database.url())
         .env("MANMAN_RABBITMQ_HOST", amqp.host_str().unwrap_or("localhost"))
         .env("MANMAN_RABBITMQ_PORT", amqp.port().unwrap_or(5672).to_string())
         .env("MANMAN_RABBITMQ_VHOST", "/")

@@ -45,7 +45,7 @@ impl Summary {
     ) {
         let ratio = value / baseline_value;
         println!(
-            "{row:<22} {value:>12.1} {unit:<11} {ratio:>8.2} x {baseline} ({baseline_value:.1})"
+            "{row:<24} {value:>12.1} {unit:<11} {ratio:>8.2} x {baseline} ({baseline_value:.1})"
         );
         self.rows.push(Row {
             row: row.to_owned(),
@@ -61,12 +61,12 @@ impl Summary {
     /// Prints the table and writes `summary.json`.
     pub fn finish(self, settings: &Settings) -> Result<()> {
         println!(
-            "\n{:<22} {:>12} {:<11} {:>8}  {:<42} {:>14}  target",
+            "\n{:<24} {:>12} {:<11} {:>8}  {:<42} {:>14}  target",
             "row", "value", "unit", "ratio", "baseline", "baseline value"
         );
         for row in &self.rows {
             println!(
-                "{:<22} {:>12.1} {:<11} {:>8.2}  {:<42} {:>14.1}  {}",
+                "{:<24} {:>12.1} {:<11} {:>8.2}  {:<42} {:>14.1}  {}",
                 row.row,
                 row.value,
                 row.unit,

@@ -34,7 +34,7 @@ const ROOMS: [(&str, &[&str]); 11] = [
     // Runs on game hosts: no database, no domain.
     ("worker", &["messaging", "service"]),
     // Measures through the doors that others use, HTTP first.
-    ("bench", &["domain", "event-store", "projectors"]),
+    ("bench", &["domain", "event-store", "messaging", "projectors"]),
     // What the agent is shown and tested with: strangers to it, as a game and SteamCMD are.
     ("demo", &[]),
 ];

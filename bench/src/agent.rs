@@ -71,12 +71,17 @@ impl Agent {
         let name = format!("manman-bench-{}", uuid::Uuid::now_v7().simple());
         let directory = std::env::temp_dir().join(name);
         fs::create_dir(&directory)?;
-        let child = manman(settings)?
+        let mut command = manman(settings)?;
+        // What is measured is an agent with its defaults, whatever this program was started with.
+        let names = std::env::vars_os().map(|(name, _)| name);
+        for name in names.filter(|name| name.to_string_lossy().starts_with("MANMAN_WORKER_")) {
+            command.env_remove(name);
+        }
+        let child = command
             .arg("start-worker")
             .env("MANMAN_HOST_URL", format!("http://{worker_dal}"))
             .env("MANMAN_WORKER_NAME", "bench")
             .env("MANMAN_WORKER_INSTALL_DIRECTORY", &directory)
-            .env_remove("MANMAN_WORKER_STATE_DIRECTORY")
             .envs(environment.iter().copied())
             .stdout(Stdio::null())
             .spawn()?;

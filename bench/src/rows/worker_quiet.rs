@@ -64,7 +64,7 @@ pub async fn run(settings: &Settings, summary: &mut Summary) -> Result<()> {
         beside.proportional,
         "MB PSS",
         ("their game servers together", games.proportional),
-        "beside the agent",
+        "none, for information",
     );
     summary.add("worker_cpu", cpu, "% of a core", ("a whole core", 100.0), "<= 10 %");
     Ok(())

@@ -182,3 +182,11 @@ pub enum HowEnded {
         reason: String,
     },
 }
+
+impl HowEnded {
+    /// Whether there was a process at all.
+    #[must_use]
+    pub const fn has_run(&self) -> bool {
+        !matches!(self, Self::NotStarted { .. })
+    }
+}

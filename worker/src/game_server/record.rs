@@ -43,7 +43,7 @@ pub(super) struct RunRecord {
     pub(super) worker_id: i32,
     /// What it runs, as it was when it began.
     pub(super) config: ServerConfig,
-    /// The command that asked for it; none for a restart.
+    /// The command that asked for it, or for the run it is a restart of. One that is handed out again is about this run.
     pub(super) started_by: Option<Uuid>,
     /// How far it is.
     pub(super) stage: Stage,

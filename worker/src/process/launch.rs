@@ -132,14 +132,19 @@ async fn start(supervisor: &Supervisor, dir: &RunDir) -> Result<Process, LaunchE
         status = child.wait() => Some(status.map_err(LaunchError::Directory)?),
     };
     drop(both);
-    if let Some(status) = status {
-        return Err(LaunchError::Supervisor { status, log: log(dir) });
-    }
-    // Its end is learnt from `alive`; this only keeps it from staying as a zombie.
-    tokio::spawn(async move { child.wait().await });
     let started = read_json(&dir.file(STARTED)).map_err(LaunchError::Directory)?;
-    let missing = || LaunchError::Directory(io::ErrorKind::NotFound.into());
-    Ok(Process::new(dir.clone(), started.ok_or_else(missing)?, alive))
+    match (started, status) {
+        (Some(started), status) => {
+            if status.is_none() {
+                // Its end is learnt from `alive`; this only keeps it from staying as a zombie.
+                tokio::spawn(async move { child.wait().await });
+            }
+            // It ran, even if it has ended already: that is learnt as any end is.
+            Ok(Process::new(dir.clone(), started, alive))
+        }
+        (None, Some(status)) => Err(LaunchError::Supervisor { status, log: log(dir) }),
+        (None, None) => Err(LaunchError::Directory(io::ErrorKind::NotFound.into())),
+    }
 }
 
 fn spawn(supervisor: &Supervisor, dir: &RunDir) -> Result<Child, LaunchError> {

@@ -6,7 +6,7 @@ use chrono::Utc;
 use messaging::contract::{StatusDetail, StatusType};
 use tokio::time::sleep;
 
-use super::{Actor, Message, Outcome, Run};
+use super::{Actor, Message, Outcome, Run, is_start_of};
 use crate::commands::Asked;
 use crate::game_server::record::{self, ENDED_RUNS_KEPT, RunRecord, Stage};
 use crate::game_server::restart::{self, Restart};
@@ -82,6 +82,9 @@ impl Actor {
                 () = &mut waiting => break,
                 message = self.message() => match message? {
                     Message::Command(command) => match command.asked {
+                        Asked::Start { .. } if is_start_of(&command, &ended) => {
+                            command.fulfilled(Some(ended.told_as));
+                        }
                         Asked::Start { .. } => {
                             called_off(ended, self);
                             return self.begin(command).await;
@@ -114,7 +117,7 @@ impl Actor {
         let record = RunRecord {
             restarts: counted.chain([now]).collect(),
             installed: ended.installed,
-            ..RunRecord::new(ended.config.clone(), self.host.worker_id(), None)
+            ..RunRecord::new(ended.config.clone(), self.host.worker_id(), ended.started_by)
         };
         let written = self.write_down(&record);
         ended.restart_at = None;

@@ -116,7 +116,9 @@ impl Actor {
             }
             Resumed::Ended(record, ending) => {
                 let mut run = Run::of(record);
-                self.launched(&mut run, None);
+                if ending.how.has_run() {
+                    self.launched(&mut run, None);
+                }
                 self.conclude(run, Outcome::Ended(ending)).await
             }
             Resumed::Preparing(record) => {
@@ -271,6 +273,14 @@ impl Run {
             None => self.next = Some(start),
             Some(_) => start.refused("another start waits already for it to be stopped"),
         }
+    }
+
+    /// A stop ends the run, and calls off the start that waits for that: it was asked before the stop.
+    fn stop(&mut self, stop: Command) {
+        if let Some(start) = self.next.take() {
+            start.refused("a stop was asked for before its turn came");
+        }
+        self.stops.push(stop);
     }
 }
 

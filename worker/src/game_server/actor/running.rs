@@ -33,7 +33,12 @@ impl Actor {
     pub(super) async fn prepare_and_attend(&mut self, mut run: Run) -> Option<Run> {
         let outcome = match self.prepare(&mut run).await {
             Ok(Launched::Running(process)) => self.attend(&mut run, process).await,
-            Ok(Launched::Ended(ending)) => Outcome::Ended(ending),
+            Ok(Launched::Ended(ending)) => {
+                if ending.how.has_run() {
+                    self.launched(&mut run, None);
+                }
+                Outcome::Ended(ending)
+            }
             Err(outcome) => outcome,
         };
         self.conclude(run, outcome).await
@@ -79,7 +84,7 @@ impl Actor {
                 Asked::Start { .. } if run.record.is_stop_requested() => run.queue(command),
                 Asked::Start { .. } => command.refused("it is being started already"),
                 Asked::Stop { .. } => {
-                    run.stops.push(command);
+                    run.stop(command);
                     self.stop_requested(run);
                     cancel.cancel();
                 }
@@ -143,7 +148,7 @@ impl Actor {
                     command.refused(format!("it runs already, as process {pid}"));
                 }
                 Asked::Stop { .. } => {
-                    run.stops.push(command);
+                    run.stop(command);
                     self.stop_requested(run);
                 }
                 Asked::Stdin { instance_id: Some(meant), .. }
@@ -173,7 +178,7 @@ impl Actor {
                     command.fulfilled(Some(run.record.told_as));
                 }
                 Asked::Start { .. } => run.queue(command),
-                Asked::Stop { .. } => run.stops.push(command),
+                Asked::Stop { .. } => run.stop(command),
                 Asked::Stdin { .. } | Asked::ShutDown => command.refused("it is being stopped"),
             },
             Message::ShutDown => self.shutting_down = true,

@@ -10,10 +10,12 @@
 //! shutdown         SIGTERM
 //! migrations       as an operator sees them
 //! settings         malformed ones
+//! agent/           the agent on a game host: its life, its game servers, its commands
 //! ```
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod agent;
 mod bad_messages;
 mod broker_killed;
 mod database_away;

@@ -1,13 +1,14 @@
 //! A game host: an agent in directories of its own, and what it runs. Looks at processes as Linux shows them.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Environment, Program, System, eventually};
+use super::{Api, Broker, Environment, Program, System, eventually, run};
 
 /// Everything it started is killed when it is dropped.
 pub struct Host {
@@ -28,12 +29,17 @@ pub struct Running {
 impl Host {
     /// A host on which nothing runs yet, no agent either.
     pub fn new(system: &System, name: &str) -> Self {
+        Self::beside(&system.dal, &system.broker, name)
+    }
+
+    /// The same, for a system of another shape.
+    pub fn beside(dal: &Api, broker: &Broker, name: &str) -> Self {
         let directory =
             std::env::temp_dir().join(format!("manman-host-{}", Uuid::now_v7().simple()));
         fs::create_dir_all(&directory).unwrap();
-        let mut environment = super::broker_environment(&system.broker);
+        let mut environment = super::broker_environment(broker);
         environment.extend([
-            ("MANMAN_HOST_URL", format!("http://127.0.0.1:{}", system.dal.port)),
+            ("MANMAN_HOST_URL", format!("http://127.0.0.1:{}", dal.port)),
             ("MANMAN_WORKER_NAME", name.to_owned()),
             ("MANMAN_WORKER_INSTALL_DIRECTORY", text(&directory.join("games"))),
             ("MANMAN_WORKER_STATE_DIRECTORY", text(&directory.join("state"))),
@@ -47,15 +53,25 @@ impl Host {
     /// A host whose agent has registered.
     pub async fn start(system: &System, name: &str) -> Self {
         let mut host = Self::new(system, name);
-        host.start_agent();
-        eventually("the agent is registered", async || host.worker_id().is_some()).await;
+        host.register().await;
         host
+    }
+
+    /// Starts its first agent and waits until that has registered.
+    pub async fn register(&mut self) {
+        self.start_agent();
+        eventually("the agent is registered", async || self.worker_id().is_some()).await;
     }
 
     /// Starts the agent, the next one in the same directories if there was one.
     pub fn start_agent(&mut self) {
         assert!(self.agent.is_none(), "one at a time");
         self.agent = Some(Program::start(&["start-worker"], &self.environment));
+    }
+
+    /// Starts one agent more, which must not want to work; returns what it says.
+    pub async fn agent_is_refused(&self) -> String {
+        run(&["start-worker"], &self.environment).await.refused()
     }
 
     /// As an upgrade gone wrong ends it. Its game servers run on.
@@ -78,6 +94,14 @@ impl Host {
     /// A setting for the agents that are started from here on.
     pub fn set(&mut self, name: &'static str, value: impl Into<String>) {
         self.environment.push((name, value.into()));
+    }
+
+    /// Puts a script there that can be executed.
+    pub fn script(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.directory.join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path
     }
 
     /// The worker that the agent is, as it remembers it; none before it registered.
@@ -130,22 +154,19 @@ impl Host {
         of_config.map(|game| game.pid).collect()
     }
 
-    /// Supervisors that live, found by the directory they were given.
-    fn supervisors(&self) -> Vec<i32> {
-        let runs = text(&self.state("runs"));
-        let is_one = |pid: &i32| {
+    /// Every process that was started here, except the agent: whoever is in this host's directory or has it on its
+    /// command line, and whoever is in such a one's session.
+    pub fn processes(&self) -> Vec<i32> {
+        let is_of_here = |pid: &i32| {
+            let directory = fs::read_link(format!("/proc/{pid}/cwd")).unwrap_or_default();
             let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            let line = String::from_utf8_lossy(&line);
-            line.contains("\0supervise\0") && line.contains(&runs)
+            directory.starts_with(&self.directory)
+                || String::from_utf8_lossy(&line).contains(&text(&self.directory))
         };
-        pids().filter(is_one).collect()
-    }
-
-    /// Whoever is in a session that a supervisor of this host began, the supervisor among them.
-    fn sessions(&self) -> Vec<i32> {
-        let supervisors = self.supervisors();
+        let of_here: Vec<_> = pids().filter(is_of_here).collect();
         let is_theirs = |pid: &i32| {
-            field(*pid, Stat::Session).is_some_and(|session| supervisors.contains(&session))
+            let session = field(*pid, Stat::Session);
+            of_here.contains(pid) || session.is_some_and(|session| of_here.contains(&session))
         };
         pids().filter(is_theirs).collect()
     }
@@ -156,18 +177,11 @@ impl Drop for Host {
         // First the agent, which might start more.
         drop(self.agent.take());
         loop {
-            let left = self.sessions();
+            let left = self.processes();
             if left.is_empty() {
                 break;
             }
-            // Games first: without its supervisor nobody would find one any more.
-            let supervisors = self.supervisors();
-            let (last, first): (Vec<_>, _) =
-                left.into_iter().partition(|pid| supervisors.contains(pid));
-            kill9(&first);
-            if first.is_empty() {
-                kill9(&last);
-            }
+            kill9(&left);
         }
         drop(fs::remove_dir_all(&self.directory));
     }

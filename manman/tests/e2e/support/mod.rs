@@ -9,8 +9,10 @@ mod host;
 mod inbox;
 mod program;
 mod proxy;
+mod server;
 mod subscriber;
 mod system;
+mod up;
 mod v1_worker;
 
 use std::net::{Ipv4Addr, TcpListener};
@@ -20,15 +22,17 @@ use uuid::Uuid;
 
 pub use api::{Answer, Api};
 pub use broker::Broker;
-pub use catalogue::add_local;
+pub use catalogue::{add, add_local};
 pub use database::Database;
 pub use history::{Instance, Recorded, Told};
 pub use host::{Host, Running, demo};
 pub use inbox::{Inbox, Message};
 pub use program::{Environment, Program, run};
 pub use proxy::Proxy;
+pub use server::{Server, id_of, shown};
 pub use subscriber::Subscriber;
 pub use system::{PROCESSES, System, broker_environment, environment};
+pub use up::Up;
 pub use v1_worker::V1Worker;
 
 /// Longer than anything here takes on a busy machine; only a failing test gets that far.

@@ -34,6 +34,11 @@ impl Program {
         Self { child, name: arguments.join(" "), said, listening }
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("the process lives")
+    }
+
     /// Every line it has printed so far, on either stream.
     pub fn said(&self) -> Vec<String> {
         self.said.lock().unwrap().clone()
@@ -51,7 +56,7 @@ impl Program {
 
     /// Sends a signal: `TERM`, `INT`.
     pub async fn signal(&self, signal: &str) {
-        let id = self.child.id().expect("the process lives").to_string();
+        let id = self.id().to_string();
         let killed = Command::new("kill").args(["-s", signal, &id]).status().await.unwrap();
         assert!(killed.success());
     }

@@ -1,0 +1,59 @@
+//! A name is one worker, and one agent at a time is it.
+
+use serde_json::json;
+
+use crate::support::{Host, Server, System, eventually, id_of};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_agent_is_kept_out_while_the_first_one_lives_and_takes_over_when_it_is_silent() {
+    let system = System::start().await;
+    let mut first = Host::start(&system, "host-1").await;
+    let worker_id = first.worker_id().unwrap();
+    let server = Server::demo(&system, "demo", json!({})).await;
+    server.start().await;
+    let instance = server.reaches("RUNNING").await;
+    let mut second = Host::new(&system, "host-1");
+    both_are_refused(&first, &second).await;
+
+    // As a host does that is frozen, or cut off from the network.
+    first.agent().signal("STOP").await;
+    let worker = format!("/v1/workers/{worker_id}");
+    eventually("the first agent is silent for too long", async || {
+        system.status.get(&worker).await.ok()["status"] == "LOST"
+    })
+    .await;
+    second.register().await;
+    assert_eq!(second.worker_id(), Some(worker_id), "the same worker, by its name");
+    let ended = server.reaches("CRASHED").await;
+    assert_eq!(id_of(&ended), id_of(&instance));
+    assert_eq!(ended["reason"], "its agent has no record of it");
+    assert!(ended["ended_at"].is_string(), "{ended}");
+
+    first.agent().signal("CONT").await;
+    let agent = first.take_agent();
+    let told = "manman: another agent has taken this worker over";
+    eventually("the first agent is told", async || {
+        agent.said().iter().any(|line| line.starts_with(told))
+    })
+    .await;
+    assert_eq!(agent.ends().await.code(), Some(1));
+    assert_eq!(first.pids_of(server.config_id).len(), 1, "its game servers run on");
+    let refused = first.agent_is_refused().await;
+    assert!(refused.contains("the name \"host-1\" is taken"), "{refused}");
+    eventually("the second agent is the worker", async || {
+        system.status.get(&worker).await.ok()["status"] == "RUNNING"
+    })
+    .await;
+}
+
+async fn both_are_refused(first: &Host, second: &Host) {
+    let elsewhere = second.agent_is_refused().await;
+    for words in ["the name \"host-1\" is taken", "MANMAN_WORKER_NAME", "stop that agent"] {
+        assert!(elsewhere.contains(words), "{elsewhere}");
+    }
+    let in_the_same_directory = first.agent_is_refused().await;
+    let process = first.agent().id();
+    let state = first.state("");
+    let words = format!("another agent (process {process}) is at work in {}", state.display());
+    assert!(in_the_same_directory.contains(words.trim_end_matches('/')), "{in_the_same_directory}");
+}

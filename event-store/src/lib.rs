@@ -16,6 +16,7 @@
 //! metadata.rs     who, why, and because of what: on every event
 //! recorded.rs     events as read back, in position order
 //! checkpoint.rs   how far a subscription has come
+//! standing.rs     the same as an operator sees it: behind by how much, and for how long
 //! wakeup.rs       "the log has grown": notification, with polling behind it
 //! ids.rs          integer ids from sequences, allocated together
 //! postgres_es.rs  the cqrs-es repository: loads through postgres-es, persists through the appender
@@ -35,6 +36,7 @@ mod migrator;
 mod postgres_es;
 mod recorded;
 mod repository;
+mod standing;
 mod store;
 mod wakeup;
 
@@ -50,5 +52,6 @@ pub use migrator::{MIGRATOR, MigrationState, applied_migrations, migration_state
 pub use postgres_es::LogRepository;
 pub use recorded::{Position, RecordedEvent, head, read_after};
 pub use repository::Repository;
+pub use standing::{Standing, Standings, standings};
 pub use store::EventStore;
 pub use wakeup::Wakeups;

@@ -14,6 +14,7 @@
 //! decoded.rs       an event read from the log and understood
 //! shown.rs         which events change the status shown, and to what
 //! status.rs        how a piece is doing, for readiness
+//! standing.rs      how far projections and relay are, for an operator
 //! pause.rs         waits between attempts
 //! metrics.rs       names and help texts of the metrics
 //! ```
@@ -27,6 +28,7 @@ mod projection;
 mod rebuild;
 mod relay;
 mod shown;
+mod standing;
 mod status;
 mod subscription;
 
@@ -34,7 +36,11 @@ pub use decoded::{Undecodable, UndecodableCause};
 pub use intake::Intake;
 pub use liveness::{Liveness, LivenessConfig};
 pub use projection::{PROJECTIONS, ProjectionInfo, Projectors};
-pub use rebuild::{RebuildError, Rebuilt, TableComparison, compare, drop_rebuilt, rebuild};
+pub use rebuild::{
+    ColumnDifference, Differences, Progress, RebuildError, Rebuilt, RowDifference, TableComparison,
+    TableDifferences, Tell, compare, diff, drop_rebuilt, rebuild, verify,
+};
 pub use relay::Relay;
+pub use standing::{LogStandings, standings};
 pub use status::PieceStatus;
 pub use subscription::SubscriptionError;

@@ -19,7 +19,7 @@ use crate::decoded::Decoded;
 use crate::subscription::SubscriptionError;
 
 pub use runner::Projectors;
-pub(crate) use runner::{connect, lock_checkpoints};
+pub(crate) use runner::connect;
 
 /// What a projection is called and what it fills.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

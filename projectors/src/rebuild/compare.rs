@@ -1,23 +1,29 @@
-//! Whether a rebuilt schema equals the live one.
-
-use std::time::Duration;
+//! Whether rebuilt read models equal the live ones.
 
 use event_store::Position;
-use sqlx::{Connection, PgConnection, PgPool};
+use sqlx::{PgConnection, PgPool};
 
-use super::{RebuildError, fill, patient, require_name, schema};
-use crate::projection::lock_checkpoints;
+use super::twin::{TEMPORARY, fill_twins, side_by_side};
+use super::{Progress, RebuildError, Target, Tell, patient, require_name, schema};
+use crate::projection::{PROJECTIONS, ProjectionInfo};
 
-/// How often the checkpoints are tried for while a live batch holds them.
-const RETRY: Duration = Duration::from_millis(10);
-
-/// One table, live and rebuilt.
+/// One table, live and rebuilt, at the same position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableComparison {
+    /// The projection that fills it.
+    pub projection: &'static str,
     /// The table.
     pub table: &'static str,
+    /// The position that both show.
+    pub position: Position,
     /// How many rows the live one has.
     pub rows: i64,
+    /// How many rows the rebuilt one has.
+    pub rebuilt_rows: i64,
+    /// Of the live one: 32 hexadecimal digits that follow from all its rows, in whatever order.
+    pub hash: String,
+    /// Of the rebuilt one.
+    pub rebuilt_hash: String,
     /// Rows of the live one that the rebuilt one does not have.
     pub only_live: i64,
     /// Rows of the rebuilt one that the live one does not have.
@@ -28,57 +34,110 @@ impl TableComparison {
     /// Whether they are the same rows.
     #[must_use]
     pub fn is_equal(&self) -> bool {
-        self.only_live == 0 && self.only_rebuilt == 0
+        self.hash == self.rebuilt_hash
     }
 }
 
-/// Compares every read model with its rebuilt twin, row for row and column for column.
+/// Compares every read model with its rebuilt twin, by a hash over all rows and columns.
 ///
-/// The live projections are held at their checkpoint meanwhile, and the rebuilt ones brought to the
-/// same position first: a system in use can be compared, its reads are only a little late.
+/// The system may be in use, see [`verify`]. The rebuilt schema must not be ahead of the live one.
 ///
 /// # Errors
 /// See [`RebuildError`].
 pub async fn compare(pool: &PgPool, schema: &str) -> Result<Vec<TableComparison>, RebuildError> {
     require_name(schema)?;
     let mut connection = patient(pool, schema).await?;
-    let mut transaction = connection.begin().await?;
-    let position = hold(&mut transaction).await?;
-    fill::fill(pool, schema, position).await?;
+    compare_with(&mut connection, pool, schema, &PROJECTIONS, &mut |_| ()).await
+}
+
+/// Fills read models anew, in tables that nobody else sees, and compares them with the live ones.
+///
+/// The projectors go on meanwhile: live rows are seen as they are at one moment, and the rebuilt ones
+/// brought to the position they show then. Several of these may run at once, beside a rebuild, too.
+/// Nothing is left behind, also when this is dropped half-way or the process is killed.
+///
+/// # Errors
+/// See [`RebuildError`].
+pub async fn verify(
+    pool: &PgPool,
+    projections: &[ProjectionInfo],
+    tell: &mut Tell<'_>,
+) -> Result<Vec<TableComparison>, RebuildError> {
+    let mut connection = fill_twins(pool, projections, tell).await?;
+    compare_with(&mut connection, pool, TEMPORARY, projections, tell).await
+}
+
+async fn compare_with(
+    connection: &mut PgConnection,
+    pool: &PgPool,
+    schema: &str,
+    projections: &[ProjectionInfo],
+    tell: &mut Tell<'_>,
+) -> Result<Vec<TableComparison>, RebuildError> {
+    let (mut transaction, targets) = side_by_side(connection, pool, projections, tell).await?;
     let mut comparisons = Vec::new();
-    for table in schema::tables() {
-        comparisons.push(compare_table(&mut transaction, schema, table).await?);
+    for target in &targets {
+        for table in target.projection.tables {
+            tell(Progress::Comparing { table });
+            comparisons.push(compare_table(&mut transaction, schema, target, table).await?);
+        }
     }
     transaction.rollback().await?;
     Ok(comparisons)
 }
 
-/// Takes the live checkpoints for this transaction.
-async fn hold(connection: &mut PgConnection) -> Result<Position, RebuildError> {
-    let positions = loop {
-        if let Some(positions) = lock_checkpoints(connection).await? {
-            break positions;
-        }
-        tokio::time::sleep(RETRY).await;
-    };
-    match positions.as_slice() {
-        [first, rest @ ..] if rest.iter().all(|position| position == first) => Ok(*first),
-        _ => Err(RebuildError::Uneven(positions)),
-    }
-}
-
 async fn compare_table(
     connection: &mut PgConnection,
     schema: &str,
+    target: &Target,
     table: &'static str,
 ) -> sqlx::Result<TableComparison> {
-    let (live, rebuilt) = (format!("read_models.{table}"), format!("{schema}.{table}"));
-    let (rows, only_live, only_rebuilt) = sqlx::query_as(&format!(
-        "SELECT (SELECT count(*) FROM {live}),
-                (SELECT count(*) FROM (TABLE {live} EXCEPT ALL TABLE {rebuilt}) AS missing),
-                (SELECT count(*) FROM (TABLE {rebuilt} EXCEPT ALL TABLE {live}) AS surplus)"
+    let (live, rebuilt) = (format!("{}.{table}", schema::LIVE), format!("{schema}.{table}"));
+    let (rows, hash) = count_and_hash(connection, &live).await?;
+    let (rebuilt_rows, rebuilt_hash) = count_and_hash(connection, &rebuilt).await?;
+    // Costs far more than the hashes, so it is only asked where there is something to count.
+    let (only_live, only_rebuilt) =
+        if hash == rebuilt_hash { (0, 0) } else { surplus(connection, &live, &rebuilt).await? };
+    Ok(TableComparison {
+        projection: target.projection.name,
+        table,
+        position: target.until,
+        rows,
+        rebuilt_rows,
+        hash,
+        rebuilt_hash,
+        only_live,
+        only_rebuilt,
+    })
+}
+
+/// How many rows a table has, and a hash of them. Sums do not depend on an order, so nothing is sorted;
+/// two of 64 bits each leave nothing to chance.
+async fn count_and_hash(connection: &mut PgConnection, table: &str) -> sqlx::Result<(i64, String)> {
+    sqlx::query_as(&format!(
+        "SELECT count(*), md5(concat_ws(' ', count(*), sum(hashtextextended(t::text, 0)),
+                                        sum(hashtextextended(t::text, 1))))
+           FROM {table} AS t"
     ))
     .fetch_one(connection)
-    .await?;
-    Ok(TableComparison { table, rows, only_live, only_rebuilt })
+    .await
+}
+
+/// How many rows of either the other does not have.
+async fn surplus(
+    connection: &mut PgConnection,
+    live: &str,
+    rebuilt: &str,
+) -> sqlx::Result<(i64, i64)> {
+    let without = |one: &str, other: &str| {
+        format!("SELECT t::text FROM {one} AS t EXCEPT ALL SELECT t::text FROM {other} AS t")
+    };
+    sqlx::query_as(&format!(
+        "SELECT (SELECT count(*) FROM ({}) AS only_live),
+                (SELECT count(*) FROM ({}) AS only_rebuilt)",
+        without(live, rebuilt),
+        without(rebuilt, live)
+    ))
+    .fetch_one(connection)
+    .await
 }

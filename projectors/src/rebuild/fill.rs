@@ -5,7 +5,7 @@ use sqlx::{Connection, PgConnection, PgPool};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::{patient, schema};
+use super::{Progress, Target, Tell, patient, schema};
 use crate::decoded::{Decoded, decode_all};
 use crate::projection::{Known, Projection, all, feed};
 use crate::subscription::SubscriptionError;
@@ -21,51 +21,74 @@ const MOST_HELD: usize = 300_000;
 
 type Chunk = Result<Vec<Decoded>, SubscriptionError>;
 
-/// Goes on from where the schema stands to `until`; returns how many events that were.
-pub(super) async fn fill(
-    pool: &PgPool,
-    schema: &str,
+/// A projection, and the position up to which it folds events.
+struct Filled {
+    projection: Box<dyn Projection>,
     until: Position,
+}
+
+/// Goes on from where the schema on the connection's search path stands, with each projection to where
+/// it is to stand; returns how many events that were.
+///
+/// The log is read on another connection, as it is now: inside a transaction only what is on the log
+/// already when that begins may be asked for.
+pub(super) async fn fill(
+    connection: &mut PgConnection,
+    pool: &PgPool,
+    targets: &[Target],
+    tell: &mut Tell<'_>,
 ) -> Result<i64, SubscriptionError> {
-    let mut connection = patient(pool, schema).await?;
-    let from = Position(schema::position(&mut connection).await?);
+    let from = Position(schema::position(connection).await?);
+    let until = targets.iter().map(|target| target.until).max().unwrap_or(from);
     let (ready, mut chunks) = mpsc::channel(AHEAD);
     // Dropped with this function, whatever becomes of it.
     let mut reader = JoinSet::new();
-    let log = patient(pool, schema).await?;
+    let log = patient(pool, schema::LIVE).await?;
     reader.spawn(read(log, from, until, ready));
 
-    // Rows and position are committed together, so an entity born after it is new to the schema.
-    let mut projections = all(Known::Never);
+    let mut filled = begin(targets);
     let mut done = from;
+    tell(Progress::Filling { done, of: until });
     while let Some(chunk) = chunks.recv().await {
         let events = chunk?;
-        for projection in &mut projections {
-            feed(projection.as_mut(), &events, done, &mut connection).await?;
+        for Filled { projection, until } in &mut filled {
+            let wanted = events.partition_point(|event| event.position() <= *until);
+            feed(projection.as_mut(), &events[..wanted], done, connection).await?;
         }
         done = events.last().map_or(done, Decoded::position);
         let count = |of: fn(&dyn Projection) -> usize| -> usize {
-            projections.iter().map(|projection| of(projection.as_ref())).sum()
+            filled.iter().map(|filled| of(filled.projection.as_ref())).sum()
         };
         let is_too_much = count(|projection| projection.held()) > MOST_HELD;
         if is_too_much || count(|projection| projection.unwritten()) > MOST_UNWRITTEN {
-            write(&mut projections, done, &mut connection).await?;
+            write(&mut filled, done, connection).await?;
         }
         if is_too_much {
-            projections.iter_mut().for_each(|projection| projection.forget());
+            filled.iter_mut().for_each(|filled| filled.projection.forget());
         }
+        tell(Progress::Filling { done, of: until });
     }
-    write(&mut projections, done, &mut connection).await?;
+    write(&mut filled, done, connection).await?;
     Ok(done.0 - from.0)
 }
 
+/// Rows and position are committed together, so an entity born after it is new to the schema.
+fn begin(targets: &[Target]) -> Vec<Filled> {
+    let all = all(Known::Never).into_iter();
+    all.filter_map(|projection| {
+        let target = targets.iter().find(|target| target.projection == projection.info())?;
+        Some(Filled { projection, until: target.until })
+    })
+    .collect()
+}
+
 async fn write(
-    projections: &mut [Box<dyn Projection>],
+    filled: &mut [Filled],
     done: Position,
     connection: &mut PgConnection,
 ) -> Result<(), SubscriptionError> {
     let mut transaction = connection.begin().await?;
-    for projection in projections {
+    for Filled { projection, .. } in filled {
         projection.write(&mut transaction).await?;
     }
     schema::advance(&mut transaction, done.0).await?;

@@ -3,20 +3,31 @@
 //!
 //! Reading and decoding the next chunk goes on while the current one is folded; rows stay in memory
 //! over many chunks, so that an entity's thousand events cost one write.
+//!
+//! ```text
+//! fill.rs     events into rows, of some projections up to some positions
+//! schema.rs   the tables, made from the live ones
+//! twin.rs     temporary tables, and the transaction in which live and rebuilt are at one position
+//! compare.rs  whether they are equal: counts and a hash per table
+//! diff.rs     what differs, row by row
+//! ```
 
 mod compare;
+mod diff;
 mod fill;
 mod schema;
+mod twin;
 
 use std::time::{Duration, Instant};
 
 use event_store::Position;
 use sqlx::{Executor, PgConnection, PgPool};
 
-use crate::projection::connect;
+use crate::projection::{PROJECTIONS, ProjectionInfo, connect};
 use crate::subscription::SubscriptionError;
 
-pub use compare::{TableComparison, compare};
+pub use compare::{TableComparison, compare, verify};
+pub use diff::{ColumnDifference, Differences, RowDifference, TableDifferences, diff};
 
 /// Why there is no rebuild, or no comparison.
 #[derive(Debug, thiserror::Error)]
@@ -33,9 +44,45 @@ pub enum RebuildError {
     /// An event could not be read, or could not be projected.
     #[error("the rebuild stopped")]
     Stopped(#[from] SubscriptionError),
-    /// The live projections stand at different positions, so there is no one state to compare with.
-    #[error("the live projections stand at different positions: {0:?}")]
-    Uneven(Vec<Position>),
+    /// The live rows show less than the rebuilt ones, so there is no one state to compare.
+    #[error(
+        "live {projection} is at position {live}, which what was rebuilt at {rebuilt} has passed"
+    )]
+    LiveIsBehind {
+        /// The projection.
+        projection: &'static str,
+        /// Its checkpoint.
+        live: Position,
+        /// What the rebuilt rows show.
+        rebuilt: Position,
+    },
+}
+
+/// How far it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// Rows are being filled.
+    Filling {
+        /// Events up to here are in memory or in rows.
+        done: Position,
+        /// The last event of this pass.
+        of: Position,
+    },
+    /// A table is being compared.
+    Comparing {
+        /// The table.
+        table: &'static str,
+    },
+}
+
+/// Is told of progress every few thousand events.
+pub type Tell<'a> = dyn FnMut(Progress) + Send + 'a;
+
+/// A projection, and where it is to stand.
+#[derive(Debug, Clone, Copy)]
+struct Target {
+    projection: ProjectionInfo,
+    until: Position,
 }
 
 /// What a rebuild did.
@@ -70,7 +117,8 @@ pub async fn rebuild(pool: &PgPool, schema: &str) -> Result<Rebuilt, RebuildErro
     let mut connection = patient(pool, schema).await?;
     schema::create(&mut connection, schema).await?;
     let head = event_store::head(&mut connection).await?;
-    let events = fill::fill(pool, schema, head).await?;
+    let all = PROJECTIONS.map(|projection| Target { projection, until: head });
+    let events = fill::fill(&mut connection, pool, &all, &mut |_| ()).await?;
     // Building an index at once is cheaper than keeping it up to date row by row.
     schema::index(&mut connection, schema).await?;
     Ok(Rebuilt { position: head, events, elapsed: started.elapsed() })

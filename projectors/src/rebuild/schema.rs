@@ -5,18 +5,27 @@ use sqlx::PgConnection;
 
 use crate::projection::PROJECTIONS;
 
-const LIVE: &str = "read_models";
+pub(super) const LIVE: &str = "read_models";
 
 pub(super) fn tables() -> impl Iterator<Item = &'static str> {
     PROJECTIONS.iter().flat_map(|projection| projection.tables.iter().copied())
 }
 
-/// Creates the schema with its tables and primary keys, and the row that says how far it is filled.
+/// Creates the schema with all tables.
 pub(super) async fn create(connection: &mut PgConnection, schema: &str) -> sqlx::Result<()> {
     execute(connection, format!("CREATE SCHEMA {schema}")).await?;
+    create_tables(connection, schema, &tables().collect::<Vec<_>>()).await
+}
+
+/// Creates tables with their primary keys, and the row that says how far they are filled.
+pub(super) async fn create_tables(
+    connection: &mut PgConnection,
+    schema: &str,
+    tables: &[&str],
+) -> sqlx::Result<()> {
     execute(connection, format!("CREATE TABLE {schema}.rebuilt AS SELECT 0::bigint AS position"))
         .await?;
-    for table in tables() {
+    for table in tables {
         execute(
             connection,
             format!(
@@ -68,9 +77,34 @@ pub(super) async fn index(connection: &mut PgConnection, schema: &str) -> sqlx::
             let here = format!(" ON {schema}.{table} ");
             execute(connection, definition.replace(&format!(" ON {live} "), &here)).await?;
         }
-        execute(connection, format!("ANALYZE {schema}.{table}")).await?;
+        analyze(connection, schema, table).await?;
     }
     Ok(())
+}
+
+/// Lets the planner know what a table holds.
+pub(super) async fn analyze(
+    connection: &mut PgConnection,
+    schema: &str,
+    table: &str,
+) -> sqlx::Result<()> {
+    execute(connection, format!("ANALYZE {schema}.{table}")).await
+}
+
+/// The columns of a live table's primary key.
+pub(super) async fn primary_key(
+    connection: &mut PgConnection,
+    table: &str,
+) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar(
+        "SELECT a.attname::text
+           FROM pg_constraint c CROSS JOIN unnest(c.conkey) WITH ORDINALITY AS k (attnum, place)
+           JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.attnum
+          WHERE c.conrelid = $1::text::regclass AND c.contype = 'p' ORDER BY k.place",
+    )
+    .bind(format!("{LIVE}.{table}"))
+    .fetch_all(connection)
+    .await
 }
 
 pub(super) async fn remove(connection: &mut PgConnection, schema: &str) -> sqlx::Result<()> {

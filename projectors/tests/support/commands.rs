@@ -247,7 +247,7 @@ impl System {
     }
 
     /// What only native workers tell, on worker 4, instances 5 and 6 and config 13.
-    async fn live_natively(&self) {
+    pub async fn live_natively(&self) {
         use StatusType::{Crashed, Initializing, Running};
         self.supervise(patient()).await;
         self.supervise(Supervision { stop_line: None, ..patient() }).await;

@@ -33,10 +33,11 @@ pub(super) enum Ran {
     TimedOut,
 }
 
-/// Runs a command without stdin and hands out the lines of its stdout and stderr as they come. When it
+/// Runs a command, which has nothing to read, and hands out the lines of its stdout and stderr as they come. When it
 /// is cancelled or takes too long, its whole process group is ended, and also when this is dropped.
 pub(super) async fn run(
     mut command: Command,
+    stdin: Stdio,
     timeout: Duration,
     cancel: &CancellationToken,
     on_line: &mut (dyn FnMut(&str) + Send),
@@ -46,7 +47,7 @@ pub(super) async fn run(
     }
     // One pipe for both, so that lines keep their order.
     let (output, input) = io::pipe()?;
-    command.stdin(Stdio::null()).stdout(input.try_clone()?).stderr(input);
+    command.stdin(stdin).stdout(input.try_clone()?).stderr(input);
     own_settings::hide(&mut command);
     let mut child = command.process_group(0).kill_on_drop(true).spawn()?;
     // It holds the pipe's other end: as long as it lives, the output has no end.

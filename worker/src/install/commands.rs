@@ -1,6 +1,7 @@
 //! The commands after an install.
 
 use std::path::Path;
+use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::process::Command;
@@ -28,7 +29,7 @@ pub async fn run_commands(
         };
         let mut command = Command::new("/bin/sh");
         command.arg("-c").arg(text).current_dir(directory);
-        let ran = child::run(command, timeout, cancel, &mut on_line).await;
+        let ran = child::run(command, Stdio::null(), timeout, cancel, &mut on_line).await;
         let command = text.clone();
         return Err(match ran {
             Ok(Ran::Exited(status)) if status.success() => continue,

@@ -9,6 +9,7 @@
 //! | `commands` | the commands after an install |
 //! | `paths` | directories and executables, and that they stay where they belong |
 //! | `environment` | a config's environment variables |
+//! | `lock` | one SteamCMD per directory |
 //! | `child` | a command in a process group of its own, bounded in time |
 //! | `error` | what can go wrong, and what to do about it |
 
@@ -16,6 +17,7 @@ mod child;
 mod commands;
 mod environment;
 mod error;
+mod lock;
 mod output;
 mod paths;
 mod progress;

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::child::{self, Ran};
 use super::error::InstallError;
+use super::lock::InstallLock;
 use super::output::Output;
 use super::paths::create_directory;
 use super::progress::{Phase, Progress};
@@ -49,9 +50,10 @@ impl Steamcmd {
         cancel: &CancellationToken,
     ) -> Result<(), InstallError> {
         create_directory(directory)?;
+        let lock = InstallLock::take(directory, self.timeout, cancel).await?;
         let own = PLATFORMS_OF_APPS.iter().find(|(app, _)| *app == app_id);
         for platform in own.map_or(&PLATFORM[..], |(_, platforms)| platforms) {
-            let job = Job { steamcmd: self, app_id, directory, platform };
+            let job = Job { steamcmd: self, lock: &lock, app_id, directory, platform };
             job.finish(progress, cancel).await?;
         }
         Ok(())
@@ -62,6 +64,7 @@ impl Steamcmd {
 #[derive(Clone, Copy)]
 struct Job<'a> {
     steamcmd: &'a Steamcmd,
+    lock: &'a InstallLock,
     app_id: i32,
     directory: &'a Path,
     platform: &'a str,
@@ -109,7 +112,11 @@ impl Job<'_> {
                 progress(news);
             }
         };
-        match child::run(self.command(), *timeout, cancel, &mut on_line).await {
+        let ran = match self.lock.stdin() {
+            Ok(stdin) => child::run(self.command(), stdin, *timeout, cancel, &mut on_line).await,
+            Err(reason) => Err(reason),
+        };
+        match ran {
             Ok(Ran::Exited(status)) => output.conclude(status),
             Ok(Ran::Cancelled) => Err(InstallError::Cancelled),
             Ok(Ran::TimedOut) => {

@@ -1,13 +1,24 @@
 //! Installs that do not go through at once.
 
+use std::fs;
+
 use serde_json::json;
 
-use crate::support::{Host, Server, System, eventually, shown};
+use crate::support::{Host, Server, System, demo, eventually, shown};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_install_that_two_agents_left_half_done_is_finished_by_the_third() {
     let system = System::start().await;
     let mut host = Host::new(&system, "host-1");
+    let book = host.directory.join("book");
+    // Not ended by a pipe that nobody reads: SteamCMD prints seldom.
+    let steamcmd = format!(
+        "#!/bin/sh\necho begin >>{book}\n{} \"$@\"\nstatus=$?\nsleep 1\necho end >>{book}\nexit $status\n",
+        demo("demo-steamcmd").display(),
+        book = book.display(),
+    );
+    let steamcmd = host.script("steamcmd.sh", &steamcmd);
+    host.set("STEAMCMD_EXECUTABLE", steamcmd.to_str().unwrap());
     host.set("DEMO_STEAMCMD_SECONDS", "20");
     host.register().await;
     let worker_id = host.worker_id().unwrap();
@@ -20,13 +31,17 @@ async fn an_install_that_two_agents_left_half_done_is_finished_by_the_third() {
     assert!(agent.ends().await.success());
     assert!(host.processes().is_empty(), "nobody installs beside the next agent");
     host.start_agent();
-    eventually("the second agent installs", async || !host.processes().is_empty()).await;
+    let lines =
+        || fs::read_to_string(&book).unwrap().lines().map(str::to_owned).collect::<Vec<_>>();
+    eventually("the second agent installs", async || lines().len() == 2).await;
     host.kill9_agent().await;
 
     host.set("DEMO_STEAMCMD_SECONDS", "0.3");
     host.start_agent();
     let running = server.reaches("RUNNING").await;
     assert_eq!(running["game_server_instance_id"], instance["game_server_instance_id"]);
+    // The first was ended, the second was left behind: the third began after that.
+    assert_eq!(lines(), ["begin", "begin", "end", "begin", "end"]);
     let start = server.outcome(worker_id, "start", 1).await;
     assert_eq!(start["outcome"], "fulfilled", "{start}");
     assert_eq!(start["game_server_instance_id"], instance["game_server_instance_id"]);

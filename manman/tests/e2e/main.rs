@@ -11,11 +11,15 @@
 //! migrations       as an operator sees them
 //! settings         malformed ones
 //! agent/           the agent on a game host: its life, its game servers, its commands
+//! agent_duplicates the same command again and again
+//! agent_outage     game servers while broker and APIs are away
 //! ```
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod agent;
+mod agent_duplicates;
+mod agent_outage;
 mod bad_messages;
 mod broker_killed;
 mod database_away;

@@ -8,7 +8,7 @@ mod takeover;
 
 use serde_json::Value;
 
-use crate::support::{Api, Database, Subscriber, System, V1Worker, eventually, found};
+use crate::support::{Api, Subscriber, System, V1Worker, eventually, found};
 
 /// What every chapter needs.
 struct Life {
@@ -30,18 +30,7 @@ async fn a_v1_workers_whole_life() {
     life.the_last_worker_says_goodbye(successor).await;
 
     let (_broker, database) = life.system.stop().await;
-    read_models_rebuilt_from_zero_equal_the_live_ones(&database).await;
-}
-
-async fn read_models_rebuilt_from_zero_equal_the_live_ones(database: &Database) {
-    let head: i64 = database.value("SELECT position FROM log_head").await;
-    let rebuilt = projectors::rebuild(&database.pool, "read_models_again").await.unwrap();
-    assert_eq!(rebuilt.position.0, head);
-    for table in projectors::compare(&database.pool, "read_models_again").await.unwrap() {
-        assert!(table.is_equal(), "{table:?}");
-        let must_have_rows = ["workers", "game_server_instances", "worker_requests"];
-        assert!(table.rows > 0 || !must_have_rows.contains(&table.table), "{table:?}");
-    }
+    database.rebuilt_equals_live().await;
 }
 
 impl Life {

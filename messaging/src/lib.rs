@@ -10,7 +10,7 @@
 //! - [`BrokerConfig`], [`Broker`]: where the broker is, and one monitored connection to it per link
 //! - [`Publisher`], [`Outgoing`]: ordered batches, confirmed; [`PublishError`] says what is known
 //! - [`Consumer`], [`Delivery`]: one queue, prefetch, manual acknowledgement, graceful stop
-//! - [`DeadLetters`]: what was given up on, and trying it again
+//! - [`DeadLetters`]: what was given up on, trying it again, and deciding not to
 //!
 //! Delivery is at least once in both directions. A *link* is one named connection (`relay`,
 //! `report.intake`, …): it has its own back-off, its own gauge, and its own line in readiness.
@@ -35,7 +35,7 @@ pub use backoff::Backoff;
 pub use broker::{Broker, BrokerError};
 pub use config::{BrokerConfig, ConfigError, Tls};
 pub use consumer::{Consumer, ConsumerConfig};
-pub use dead_letters::{DeadLetter, DeadLetters, Redriven};
+pub use dead_letters::{DeadLetter, DeadLetters, Decision, Handled};
 pub use delivery::{DeadLetterError, Delivery};
 pub use outgoing::Outgoing;
 pub use publisher::{PublishError, Published, Publisher};

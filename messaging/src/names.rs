@@ -13,6 +13,8 @@ pub const EVENTS_EXCHANGE: &str = "manman.events";
 pub const DEAD_LETTER_EXCHANGE: &str = "manman.dead-letters";
 /// Durable queue behind [`DEAD_LETTER_EXCHANGE`].
 pub const DEAD_LETTER_QUEUE: &str = "manman.dead-letters";
+/// Durable queue of the dead letters that an operator decided not to try again; kept with the decision.
+pub const SKIPPED_LETTER_QUEUE: &str = "manman.skipped-letters";
 /// v1 queue from which the status processor takes what workers report.
 pub const INTERNAL_STATUS_QUEUE: &str = "status-processor-internal-queue";
 /// v1 queue through which the v1 status processor logs what it published itself.
@@ -32,6 +34,19 @@ pub const QUEUE_HEADER: &str = "x-manman-queue";
 pub const FIRST_SEEN_HEADER: &str = "x-manman-first-seen";
 /// Dead letter header: how often it was tried, over all redrives.
 pub const ATTEMPTS_HEADER: &str = "x-manman-attempts";
+
+/// Header of a message that was a dead letter: who last had it tried again.
+pub const RETRIED_BY_HEADER: &str = "x-manman-retried-by";
+/// When, as in [`crate::contract::time`].
+pub const RETRIED_AT_HEADER: &str = "x-manman-retried-at";
+/// Why, where a reason was given.
+pub const RETRY_REASON_HEADER: &str = "x-manman-retry-reason";
+/// Header of a skipped dead letter: who decided so.
+pub const SKIPPED_BY_HEADER: &str = "x-manman-skipped-by";
+/// When, as in [`crate::contract::time`].
+pub const SKIPPED_AT_HEADER: &str = "x-manman-skipped-at";
+/// Why.
+pub const SKIP_REASON_HEADER: &str = "x-manman-skip-reason";
 
 /// Command header: the id of the request it carries out, a UUID. The outcome names it.
 pub const REQUEST_ID_HEADER: &str = "x-manman-request-id";

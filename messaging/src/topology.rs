@@ -84,6 +84,16 @@ impl Topology {
         }
     }
 
+    /// Where those go that an operator decided not to try again. Declared when the first one does.
+    #[must_use]
+    pub fn skipped_letter_queue(&self) -> QueueSpec {
+        QueueSpec {
+            name: self.named(names::SKIPPED_LETTER_QUEUE),
+            auto_delete: false,
+            bindings: Vec::new(),
+        }
+    }
+
     /// What workers report about themselves and their instances.
     #[must_use]
     pub fn internal_status_queue(&self) -> QueueSpec {

@@ -5,8 +5,8 @@
 mod support;
 
 use messaging::{
-    Broker, Consumer, DeadLetterError, DeadLetters, Publisher, Redriven, Topology,
-    contract::InternalStatusInfo,
+    Broker, Consumer, DeadLetter, DeadLetterError, DeadLetters, Decision, Handled, Publisher,
+    Topology, contract::InternalStatusInfo,
 };
 use support::{V1Client, config, consumer, message, next, text, with_topology};
 
@@ -14,6 +14,12 @@ const KEY: &str = "worker.1.status";
 
 fn dead_letters(topology: &Topology) -> DeadLetters {
     DeadLetters::new(Broker::new("test.operator", config()), topology.clone())
+}
+
+/// Of an operator. Instants on the wire have microseconds.
+fn decision() -> Decision {
+    let at = chrono::DateTime::from_timestamp_micros(1_767_323_045_989_740).unwrap();
+    Decision { actor: "anna".to_owned(), reason: Some("it is repaired".to_owned()), at }
 }
 
 async fn publish(topology: &Topology, id: &str) {
@@ -74,8 +80,8 @@ async fn a_body_nobody_can_read_becomes_a_dead_letter_that_says_why() {
 async fn a_redriven_message_comes_back_as_it_first_was_and_its_attempts_add_up() {
     with_topology(|topology| async move {
         let mut consumer = given_up_on(&topology, "1", "database said no", 3).await;
-        let redriven = dead_letters(&topology).redrive(|_| true).await.unwrap();
-        assert_eq!(redriven, Redriven { moved: 1, kept: 0 });
+        let redriven = dead_letters(&topology).redrive(&decision(), |_| true).await.unwrap();
+        assert_eq!(redriven, Handled { moved: 1, kept: 0 });
 
         let again = next(&mut consumer).await;
         assert_eq!(text(&again), r#""1""#);
@@ -85,11 +91,14 @@ async fn a_redriven_message_comes_back_as_it_first_was_and_its_attempts_add_up()
         assert_eq!(again.routing_key, KEY);
         assert_eq!(again.headers.get("x-test").map(String::as_str), Some("1"));
         assert_eq!(again.earlier_attempts, 3);
+        assert_eq!(Decision::to_retry(&again.headers), Some(decision()));
         again.dead_letter("still no", 2).await.unwrap();
 
         let letters = dead_letters(&topology).list(10).await.unwrap();
         assert_eq!(letters.len(), 1);
         assert_eq!((letters[0].reason.as_str(), letters[0].attempts), ("still no", 5));
+        assert_eq!(letters[0].retried, Some(decision()), "tried again by whom, and in vain");
+        assert_eq!(letters[0].skipped, None);
     })
     .await;
 }
@@ -101,12 +110,34 @@ async fn a_redrive_moves_what_was_chosen_and_keeps_the_rest() {
             drop(given_up_on(&topology, id, "no", 1).await);
         }
         let operator = dead_letters(&topology);
-        let redriven = operator.redrive(|letter| letter.message_id == "2").await.unwrap();
-        assert_eq!(redriven, Redriven { moved: 1, kept: 2 });
+        let redriven =
+            operator.redrive(&decision(), |letter| letter.message_id == "2").await.unwrap();
+        assert_eq!(redriven, Handled { moved: 1, kept: 2 });
         let kept: Vec<_> = operator.list(10).await.unwrap();
         let kept: Vec<_> = kept.iter().map(|letter| letter.message_id.as_str()).collect();
         assert_eq!(kept, ["1", "3"]);
         assert_eq!(operator.list(1).await.unwrap().len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_skipped_dead_letter_is_kept_with_who_decided_so_and_why() {
+    with_topology(|topology| async move {
+        for id in ["1", "2"] {
+            drop(given_up_on(&topology, id, "no", 1).await);
+        }
+        let operator = dead_letters(&topology);
+        assert_eq!(operator.list_skipped(10).await.unwrap(), []);
+        let before = operator.list(10).await.unwrap();
+        let handled = operator.skip(&decision(), |letter| letter.message_id == "1").await.unwrap();
+        assert_eq!(handled, Handled { moved: 1, kept: 1 });
+
+        assert_eq!(operator.list(10).await.unwrap(), before[1..]);
+        let skipped = DeadLetter { skipped: Some(decision()), ..before[0].clone() };
+        assert_eq!(operator.list_skipped(10).await.unwrap(), [skipped]);
+        let redriven = operator.redrive(&decision(), |_| true).await.unwrap();
+        assert_eq!(redriven, Handled { moved: 1, kept: 0 }, "what was skipped is not tried again");
     })
     .await;
 }
@@ -145,8 +176,8 @@ async fn a_dead_letter_whose_queue_is_gone_stays() {
         .await;
 
         let operator = dead_letters(&topology);
-        let redriven = operator.redrive(|_| true).await.unwrap();
-        assert_eq!(redriven, Redriven { moved: 0, kept: 1 });
+        let redriven = operator.redrive(&decision(), |_| true).await.unwrap();
+        assert_eq!(redriven, Handled { moved: 0, kept: 1 });
         assert_eq!(operator.list(10).await.unwrap().len(), 1);
     })
     .await;
@@ -190,9 +221,10 @@ async fn a_redrive_ends_though_everything_it_moves_fails_again_at_once() {
             }
         });
         let operator = dead_letters(&topology);
-        let redrive = operator.redrive(|_| true);
+        let decision = decision();
+        let redrive = operator.redrive(&decision, |_| true);
         let redriven = support::soon("the redrive ends", redrive).await.unwrap();
-        assert_eq!(redriven, Redriven { moved: 3, kept: 0 });
+        assert_eq!(redriven, Handled { moved: 3, kept: 0 });
         support::soon("all fail again", failing).await.unwrap();
         assert_eq!(operator.list(10).await.unwrap().len(), 3);
     })

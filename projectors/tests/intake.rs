@@ -7,7 +7,7 @@ mod support;
 use domain::StatusType as Status;
 use event_store::EventStore;
 use messaging::contract::{EntityType, StatusType};
-use messaging::{DeadLetter, DeadLetters};
+use messaging::{DeadLetter, DeadLetters, Decision};
 use projectors::{Intake, PieceStatus};
 use serde_json::{Value, json};
 use support::broker::{Namespace, broker, report, with_broker};
@@ -277,8 +277,19 @@ async fn a_dead_letter_is_recorded_when_it_is_redriven_after_its_cause_is_gone()
         dead_letters(&namespace, 1).await;
         system.register(6, at(0)).await;
         let letters = DeadLetters::new(broker("test.letters"), namespace.topology.clone());
-        assert_eq!(letters.redrive(|_| true).await.unwrap().moved, 1);
+        let decision = Decision {
+            actor: "anna".to_owned(),
+            reason: Some("worker 6 is known now".to_owned()),
+            at: at(2),
+        };
+        assert_eq!(letters.redrive(&decision, |_| true).await.unwrap().moved, 1);
         reported(&system, WORKER, 6, &["RUNNING current"]).await;
+        let query = "SELECT metadata ->> 'actor_id', metadata ->> 'reason' FROM events
+                      WHERE event_type = 'WorkerStatusReported'";
+        let (actor, reason): (String, String) =
+            sqlx::query_as(query).fetch_one(&system.pool).await.unwrap();
+        assert_eq!(actor, "worker/6");
+        assert_eq!(reason, "retried by anna: worker 6 is known now");
     })
     .await;
 }

@@ -63,6 +63,7 @@ pub async fn with_topology<F: Future<Output = ()>>(test: impl FnOnce(Topology) -
         topology.internal_status_queue(),
         topology.external_status_queue(),
         topology.dead_letter_queue(),
+        topology.skipped_letter_queue(),
     ] {
         v1.delete(&queue.name).await;
     }

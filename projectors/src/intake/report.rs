@@ -4,8 +4,8 @@ use chrono::SubsecRound;
 use domain::game_server_instance::{InstanceReport, Progress, StatusDetail};
 use domain::{StatusReport, StatusType};
 use event_store::{Actor, Answer, CommandContext};
-use messaging::Delivery;
 use messaging::contract::{self, EntityType, InternalStatusInfo};
+use messaging::{Decision, Delivery};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -27,6 +27,8 @@ pub(super) struct Report {
     /// The same for a redelivery and a redrive, so that either is recognised.
     command_id: Uuid,
     message_id: Option<Uuid>,
+    /// By whom and why, if it had been given up on.
+    retried: Option<String>,
 }
 
 /// Reads a message; the error is the reason a dead letter carries.
@@ -40,8 +42,16 @@ pub(super) fn read(delivery: &Delivery) -> Result<Report, String> {
         id,
         command_id: message_id.unwrap_or_else(|| content_id(&info)),
         message_id,
+        retried: Decision::to_retry(&delivery.headers).map(in_words),
         told: told(info, delivery.first_seen),
     })
+}
+
+fn in_words(retry: Decision) -> String {
+    match retry.reason {
+        Some(reason) => format!("retried by {}: {reason}", retry.actor),
+        None => format!("retried by {}", retry.actor),
+    }
 }
 
 fn told(info: InternalStatusInfo, first_seen: domain::Instant) -> InstanceReport {
@@ -87,6 +97,7 @@ impl Report {
         let actor = Actor::agent(format!("{}/{}", self.entity, self.id));
         CommandContext {
             causation_id: self.message_id,
+            reason: self.retried.clone(),
             answer: Some(Answer {
                 fingerprint: FINGERPRINT.to_owned(),
                 response: RawValue::NULL.to_owned(),

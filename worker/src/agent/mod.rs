@@ -113,7 +113,7 @@ pub async fn run(
     // Before the API is asked for anything: game servers end and crash whether it is there or not.
     let worker_id = identity.worker_id().unwrap_or_default();
     let host = Arc::new(Host::new(config, api, reports, worker_id));
-    let servers = GameServers::take_up(Arc::clone(&host)).await.map_err(failed(&state))?;
+    let servers = GameServers::take_up(Arc::clone(&host)).map_err(failed(&state))?;
     let commanding = Broker::new("worker.commands", broker);
     let link = commanding.clone();
     health.check("broker", move || {
@@ -122,7 +122,8 @@ pub async fn run(
     let api = health.flag("worker dal api");
     api.fail("not registered yet");
     let tasks = JoinSet::new();
-    let agent = Agent { host, identity, servers, commanding, api, signals, tasks };
+    let beating = None;
+    let agent = Agent { host, identity, servers, commanding, api, signals, beating, tasks };
     let served = agent.serve().await;
     no_delivery.cancel();
     // It has a deadline of its own; a panic in it is in the log.
@@ -139,6 +140,7 @@ struct Agent {
     /// Whether signs of life get through.
     api: Flag,
     signals: BySignal,
+    beating: Option<Ends>,
     tasks: JoinSet<()>,
 }
 
@@ -168,6 +170,11 @@ impl Agent {
 
     /// Registers, however long the API is away; `None` when told to stop before that.
     async fn registered(&mut self) -> Result<Option<Registration>, AgentError> {
+        if self.identity.worker_id().is_none() {
+            // The end of the worker before must not be told of the new one.
+            let told = timeout(LONGEST_PAUSE, self.host.reports().drained());
+            self.signals.either.run_until_cancelled(told).await;
+        }
         let mut pause = Duration::from_millis(200);
         loop {
             let Some(result) = self.signals.either.run_until_cancelled(self.register()).await
@@ -235,7 +242,8 @@ impl Agent {
             self.api.clone(),
             told,
         );
-        let beating = Ends(tokio::spawn(beating));
+        // Until the worker has ended: also while its game servers are being stopped.
+        self.beating = Some(Ends(tokio::spawn(beating)));
         let shutdown = CancellationToken::new();
         let _no_more_commands = shutdown.clone().drop_guard();
         let directory = config.state_directory.join("commands");
@@ -250,7 +258,7 @@ impl Agent {
             shutdown,
         )
         .map_err(|source| AgentError::Directory { path, source })?;
-        let worked = loop {
+        Ok(loop {
             tokio::select! {
                 biased;
                 () = self.signals.either.cancelled() => break Worked::Ended(self.end_by_signal()),
@@ -263,21 +271,16 @@ impl Agent {
                     None => break Worked::Ended(End::Leave),
                 },
             }
-        };
-        drop(beating);
-        Ok(worked)
+        })
     }
 
     /// What a registration brings with it.
     fn begin_as(&mut self, registration: &Registration) {
         let (worker_id, attached) = (registration.worker_id, registration.attached);
         tracing::info!(worker_id, name = self.host.config().name, ?attached, "registered");
-        let before = self.identity.worker_id();
         self.identity.remember(Some(worker_id));
         self.host.became(worker_id);
-        if before.is_some_and(|before| before != worker_id) {
-            self.servers.adopt();
-        }
+        self.servers.adopt();
         // As v1's workers begin: three statuses, each newer than the one before.
         let statuses: &[StatusType] = match attached {
             Attachment::Registered => {
@@ -302,6 +305,7 @@ impl Agent {
     }
 
     async fn leave(&mut self) {
+        self.beating = None;
         self.servers.leave().await;
         if timeout(LAST_REPORTS, self.host.reports().drained()).await.is_err() {
             tracing::warn!("some reports are not delivered; the next agent delivers them");
@@ -315,13 +319,13 @@ impl Agent {
         if timeout(LAST_REPORTS, self.host.reports().drained()).await.is_err() {
             tracing::warn!("the ends of some game servers are not told yet");
         }
-        if let Some(command) = asked {
-            command.fulfilled(None);
-        }
         if self.identity.worker_id().is_some() {
             self.tell(Report::WorkerClosed);
             self.tell(Report::WorkerStatus { status: StatusType::Complete });
             self.identity.remember(None);
+        }
+        if let Some(command) = asked {
+            command.fulfilled(None);
         }
         if timeout(LAST_REPORTS_OF_A_WORKER, self.host.reports().drained()).await.is_err() {
             tracing::warn!("some reports are not delivered; the next agent delivers them");
@@ -353,8 +357,6 @@ impl Drop for Ends {
 /// an agent whose directory is lost.
 async fn end_strays(host: Arc<Host>, worker_id: i32) {
     let open = loop {
-        // First everything this host has to tell, or its own newest instance would be a stray.
-        host.reports().drained().await;
         match host.api().open_instances(worker_id).await {
             Ok(open) => break open,
             Err(error) if error.is_worth_retrying() => sleep(LONGEST_PAUSE).await,
@@ -364,6 +366,8 @@ async fn end_strays(host: Arc<Host>, worker_id: i32) {
             }
         }
     };
+    // What the list has and this host began is known once everything is told that was to be told before the list was.
+    host.reports().drained().await;
     for instance in open {
         if !host.reports().knows(instance.instance_id) {
             let reason = "its agent has no record of it".to_owned();

@@ -16,6 +16,9 @@ use crate::process::{Attached, OutputTail, Process, Stop};
 use crate::reports::{Lane, Report, Reports};
 use crate::run_dir::RunId;
 
+/// How many that are over are remembered for the next heartbeat.
+const MOST_OVER: usize = 1_000;
+
 /// What the actors of one host share.
 pub(crate) struct Host {
     config: AgentConfig,
@@ -26,7 +29,16 @@ pub(crate) struct Host {
     /// Cancelled when the agent leaves and its game servers run on.
     pub(super) leaving: CancellationToken,
     worker_id: AtomicI32,
-    live: Mutex<HashMap<i32, LiveRun>>,
+    live: Mutex<Live>,
+}
+
+/// What heartbeats are made of.
+#[derive(Default)]
+struct Live {
+    /// What runs, by config.
+    runs: HashMap<i32, LiveRun>,
+    /// What is over, and whose last words are not told yet.
+    over: Vec<LiveRun>,
 }
 
 /// A game server that runs, for heartbeats.
@@ -77,20 +89,28 @@ impl Host {
         self.worker_id.store(worker_id, Ordering::Relaxed);
     }
 
-    /// What runs now.
+    /// What runs now, and once what does not any more.
     pub(crate) fn live(&self) -> Vec<LiveRun> {
-        self.lock().values().cloned().collect()
+        let mut live = self.lock();
+        let over = std::mem::take(&mut live.over);
+        live.runs.values().cloned().chain(over).collect()
     }
 
     pub(super) fn is_live(&self, config_id: i32, run: LiveRun) {
-        self.lock().insert(config_id, run);
+        self.lock().runs.insert(config_id, run);
     }
 
     pub(super) fn is_over(&self, config_id: i32) {
-        self.lock().remove(&config_id);
+        let mut live = self.lock();
+        if let Some(run) = live.runs.remove(&config_id) {
+            live.over.push(run);
+            // Nobody asks while the agent has yet to register.
+            let superfluous = live.over.len().saturating_sub(MOST_OVER);
+            live.over.drain(..superfluous);
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<i32, LiveRun>> {
+    fn lock(&self) -> MutexGuard<'_, Live> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

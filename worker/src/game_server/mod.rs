@@ -23,11 +23,10 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use self::actor::{Actor, Message, Resumed};
+use self::actor::{Actor, Message};
 pub(crate) use self::host::Host;
 use self::record::RunRecord;
 use crate::commands::{Asked, Command};
-use crate::process::{Attached, Process};
 
 /// All game servers of this host.
 pub(crate) struct GameServers {
@@ -37,47 +36,25 @@ pub(crate) struct GameServers {
 }
 
 impl GameServers {
-    /// Takes up what earlier agents left: attaches to what runs, tells what has ended meanwhile, goes on with what was
-    /// being prepared.
+    /// Takes up what earlier agents left, each config by itself: attaches to what runs, tells what has ended meanwhile,
+    /// goes on with what was being prepared.
     ///
     /// # Errors
     /// When the state directory cannot be read.
-    pub(crate) async fn take_up(host: Arc<Host>) -> io::Result<Self> {
-        let mut servers = Self { host, actors: HashMap::new(), tasks: JoinSet::new() };
+    pub(crate) fn take_up(host: Arc<Host>) -> io::Result<Self> {
         let mut of_configs: HashMap<i32, Vec<RunRecord>> = HashMap::new();
-        for record in record::all(&servers.host.runs)? {
+        let found = record::all(&host.runs)?;
+        for directory in found.without_record {
+            record::remove(&directory);
+        }
+        for record in found.records {
             of_configs.entry(record.config.game_server_config_id).or_default().push(record);
         }
-        for (config_id, mut records) in of_configs {
-            let newest = records.pop();
-            for earlier in records.iter_mut().filter(|earlier| !earlier.is_ended()) {
-                // Two at once are a defect, or a copied directory; the older one is stopped, not forgotten.
-                tracing::error!(config_id, run = %earlier.run_id, "a second run of one config is being ended");
-                servers.host.end_stray(earlier).await;
-            }
-            let resumed = match newest {
-                Some(newest) => Some(servers.resume(newest).await?),
-                None => None,
-            };
-            servers.spawn(config_id, resumed, &records);
+        let mut servers = Self { host, actors: HashMap::new(), tasks: JoinSet::new() };
+        for (config_id, records) in of_configs {
+            servers.spawn(config_id, records);
         }
         Ok(servers)
-    }
-
-    async fn resume(&self, record: RunRecord) -> io::Result<Resumed> {
-        if record.is_ended() {
-            return Ok(Resumed::Over(record));
-        }
-        let dir = record.dir(&self.host.runs);
-        Ok(match Process::attach(&dir).await? {
-            Attached::Running(process) => {
-                let (config_id, pid) = (record.config.game_server_config_id, process.started().pid);
-                tracing::info!(config_id, pid, run = %record.run_id, "attached to a running game server");
-                Resumed::Running(record, process)
-            }
-            Attached::Ended(ending) => Resumed::Ended(record, ending),
-            Attached::NeverStarted => Resumed::Preparing(record),
-        })
     }
 
     /// Hands a command to the game server it is for.
@@ -89,29 +66,37 @@ impl GameServers {
             Asked::ShutDown => return command.refused("not for a game server"),
         };
         let message = Message::Command(command);
-        let rejected = match self.actors.get(&config_id) {
-            Some(actor) => actor.send(message).err().map(|rejected| rejected.0),
-            None => Some(message),
+        let message = match self.actors.get(&config_id) {
+            Some(actor) => match actor.send(message) {
+                Ok(()) => return,
+                Err(rejected) => rejected.0,
+            },
+            None => message,
         };
-        // There is none yet, or it died of a defect that is in the log; a new one takes up the files.
-        if let Some(message) = rejected {
-            drop(self.spawn(config_id, None, &[]).send(message));
-        }
+        // There is none yet; or it died of a defect, which the log tells, and a new one takes up its runs.
+        let mut records = match record::all(&self.host.runs) {
+            Ok(found) => found.records,
+            Err(error) => {
+                tracing::error!(config_id, %error, "what runs cannot be looked up");
+                return message.refused(&format!("what runs cannot be looked up: {error}"));
+            }
+        };
+        records.retain(|record| record.config.game_server_config_id == config_id);
+        drop(self.spawn(config_id, records).send(message));
     }
 
     fn spawn(
         &mut self,
         config_id: i32,
-        resumed: Option<Resumed>,
-        ended: &[RunRecord],
+        records: Vec<RunRecord>,
     ) -> &mpsc::UnboundedSender<Message> {
         let (sender, inbox) = mpsc::unbounded_channel();
-        let actor = Actor::new(config_id, Arc::clone(&self.host), inbox, ended);
-        self.tasks.spawn(actor.live(resumed));
+        let actor = Actor::new(config_id, Arc::clone(&self.host), inbox);
+        self.tasks.spawn(actor.live(records));
         self.actors.entry(config_id).insert_entry(sender).into_mut()
     }
 
-    /// Tells all that the worker has another id now.
+    /// Tells all that the worker has registered, maybe under another id.
     pub(crate) fn adopt(&self) {
         for actor in self.actors.values() {
             drop(actor.send(Message::Adopt));

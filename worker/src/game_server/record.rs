@@ -93,7 +93,7 @@ impl RunRecord {
 
     /// Writes it down. Its directory must be there.
     pub(super) fn save(&self, runs: &Path) -> io::Result<()> {
-        files::write_json(&self.dir(runs).file(FILE), self)
+        files::put_json(&self.dir(runs).file(FILE), self)
     }
 
     /// Writes it down where that is worth trying and nothing can be done if it fails: the next agent then finds an
@@ -105,21 +105,29 @@ impl RunRecord {
     }
 }
 
-/// All runs found below a directory, oldest first. What cannot be read is logged and left alone.
-pub(super) fn all(runs: &Path) -> io::Result<Vec<RunRecord>> {
-    let mut found = Vec::new();
+/// What is found below the directory of all runs.
+#[derive(Default)]
+pub(super) struct Found {
+    /// Oldest first.
+    pub(super) records: Vec<RunRecord>,
+    /// Directories without a record: of runs that begin this moment, or whose agent died before it had written more.
+    pub(super) without_record: Vec<PathBuf>,
+}
+
+/// All runs below a directory. What cannot be read is logged and left alone.
+pub(super) fn all(runs: &Path) -> io::Result<Found> {
+    let mut found = Found::default();
     for entry in std::fs::read_dir(runs)? {
         let directory = entry?.path();
         match files::read_json::<RunRecord>(&directory.join(FILE)) {
-            Ok(Some(record)) => found.push(record),
-            // Its agent died before it had written anything else.
-            Ok(None) => remove(&directory),
+            Ok(Some(record)) => found.records.push(record),
+            Ok(None) => found.without_record.push(directory),
             Err(error) => {
                 tracing::error!(directory = %directory.display(), %error, "a run cannot be read; it is left alone");
             }
         }
     }
-    found.sort_by_key(|record| record.run_id);
+    found.records.sort_by_key(|record| record.run_id);
     Ok(found)
 }
 

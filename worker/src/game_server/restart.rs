@@ -8,7 +8,7 @@ use crate::api::{RestartPolicy, Supervision};
 use crate::run_dir::HowEnded;
 
 /// The longest a restart is put off.
-const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
+pub(super) const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 
 /// What becomes of a game server that ended unasked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +60,9 @@ pub(super) fn in_window<'a>(
     now: DateTime<Utc>,
 ) -> impl Iterator<Item = &'a DateTime<Utc>> {
     let window = TimeDelta::seconds(supervision.restart_window_seconds.into());
-    restarts.iter().filter(move |restart| now.signed_duration_since(**restart) < window)
+    // One of the future is from before the clock was set back.
+    let ages = move |restart: &&DateTime<Utc>| now.signed_duration_since(**restart);
+    restarts.iter().filter(move |restart| (TimeDelta::zero()..window).contains(&ages(restart)))
 }
 
 #[cfg(test)]

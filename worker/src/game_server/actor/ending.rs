@@ -7,9 +7,9 @@ use messaging::contract::{StatusDetail, StatusType};
 use tokio::time::sleep;
 
 use super::{Actor, Message, Outcome, Run, is_start_of};
-use crate::commands::Asked;
+use crate::commands::{Asked, Command};
 use crate::game_server::record::{self, ENDED_RUNS_KEPT, RunRecord, Stage};
-use crate::game_server::restart::{self, Restart};
+use crate::game_server::restart::{self, LONGEST_BACKOFF, Restart};
 use crate::game_server::words;
 use crate::reports::Report;
 use crate::run_dir::{Ending, HowEnded};
@@ -20,6 +20,13 @@ impl Actor {
         self.host.is_over(self.config_id);
         let Verdict { was_asked_for, detail, never_ran, restart } = match outcome {
             Outcome::Left => return None,
+            Outcome::NeverRan(reason, last_lines)
+                if !run.record.is_stop_requested() && !run.record.restarts.is_empty() =>
+            {
+                // It ran before: what keeps it from running now may pass.
+                let how = HowEnded::NotStarted { reason };
+                judge(&run.record, &Ending { how, at: Utc::now(), last_lines })
+            }
             Outcome::NeverRan(reason, last_lines) => Verdict {
                 was_asked_for: run.record.is_stop_requested(),
                 detail: StatusDetail {
@@ -66,69 +73,95 @@ impl Actor {
         }
     }
 
-    /// Waits until an ended run is to be started again.
-    pub(super) async fn pause(&mut self, ended: RunRecord) -> Option<Run> {
-        let wait = ended.restart_at.map_or(Duration::ZERO, |at| {
-            at.signed_duration_since(Utc::now()).to_std().unwrap_or_default()
-        });
-        let mut waiting = Box::pin(sleep(wait));
-        let called_off = |mut ended: RunRecord, actor: &mut Self| {
-            ended.restart_at = None;
-            ended.note(&actor.host.runs);
-            actor.last = Some(ended);
-        };
+    /// Waits until an ended run is to be started again, and begins the next one.
+    pub(super) async fn pause(&mut self, mut ended: RunRecord) -> Option<Run> {
         loop {
-            tokio::select! {
-                () = &mut waiting => break,
-                message = self.message() => match message? {
-                    Message::Command(command) => match command.asked {
-                        Asked::Start { .. } if is_start_of(&command, &ended) => {
-                            command.fulfilled(Some(ended.told_as));
-                        }
-                        Asked::Start { .. } => {
-                            called_off(ended, self);
-                            return self.begin(command).await;
-                        }
-                        Asked::Stop { .. } => {
-                            called_off(ended, self);
-                            command.fulfilled(None);
-                            return None;
-                        }
-                        Asked::Stdin { .. } | Asked::ShutDown => {
-                            command.refused("it has crashed and is about to be started again");
-                        }
-                    },
-                    Message::ShutDown => {
-                        self.shutting_down = true;
-                        called_off(ended, self);
-                        return None;
-                    }
-                    Message::Adopt => {}
-                },
+            let wait = ended.restart_at.map_or(Duration::ZERO, |at| {
+                at.signed_duration_since(Utc::now()).to_std().unwrap_or_default()
+            });
+            // However the clock was set meanwhile.
+            let waiting = sleep(wait.min(LONGEST_BACKOFF));
+            match self.called_off(waiting, &mut ended).await {
+                CalledOff::No => {}
+                CalledOff::ByStart(command) => {
+                    self.last = Some(ended);
+                    return self.begin(command).await;
+                }
+                CalledOff::Yes => {
+                    self.last = Some(ended);
+                    return None;
+                }
+                CalledOff::Left => return None,
+            }
+            match self.restart(&mut ended) {
+                Ok(run) => {
+                    self.last = Some(ended);
+                    return Some(run);
+                }
+                Err(error) => {
+                    tracing::error!(config_id = self.config_id, %error, "not started again yet: its state cannot be written");
+                    ended.restart_at = Some(Utc::now() + LONGEST_BACKOFF);
+                }
             }
         }
-        self.restart(ended)
     }
 
-    fn restart(&mut self, mut ended: RunRecord) -> Option<Run> {
+    /// Takes in what is asked before a restart, which may be that there is none.
+    async fn called_off(
+        &mut self,
+        waiting: impl Future<Output = ()>,
+        ended: &mut RunRecord,
+    ) -> CalledOff {
+        let mut waiting = Box::pin(waiting);
+        let called_off = loop {
+            let message = tokio::select! {
+                () = &mut waiting => return CalledOff::No,
+                message = self.message() => message,
+            };
+            match message {
+                None => return CalledOff::Left,
+                Some(Message::Command(command)) => match command.asked {
+                    Asked::Start { .. } if is_start_of(&command, ended) => {
+                        command.fulfilled(Some(ended.told_as));
+                    }
+                    Asked::Start { .. } => break CalledOff::ByStart(command),
+                    Asked::Stop { .. } => {
+                        command.fulfilled(None);
+                        break CalledOff::Yes;
+                    }
+                    Asked::Stdin { .. } | Asked::ShutDown => {
+                        command.refused("it has crashed and is about to be started again");
+                    }
+                },
+                Some(Message::ShutDown) => {
+                    self.shutting_down = true;
+                    break CalledOff::Yes;
+                }
+                Some(Message::Adopt) => {}
+            }
+        };
+        ended.restart_at = None;
+        ended.note(&self.host.runs);
+        called_off
+    }
+
+    fn restart(&self, ended: &mut RunRecord) -> std::io::Result<Run> {
         let now = Utc::now();
         let supervision = &ended.config.supervision;
         let counted = restart::in_window(supervision, &ended.restarts, now).copied();
+        // An agent that lost its memory of who it is knows at least whose run this was.
+        let worker_id = Some(self.host.worker_id()).filter(|id| *id != 0);
+        let worker_id = worker_id.unwrap_or(ended.worker_id);
         let record = RunRecord {
             restarts: counted.chain([now]).collect(),
             installed: ended.installed,
-            ..RunRecord::new(ended.config.clone(), self.host.worker_id(), ended.started_by)
+            ..RunRecord::new(ended.config.clone(), worker_id, ended.started_by)
         };
-        let written = self.write_down(&record);
+        self.write_down(&record)?;
         ended.restart_at = None;
         ended.note(&self.host.runs);
-        self.last = Some(ended);
-        if let Err(error) = written {
-            tracing::error!(config_id = self.config_id, %error, "not started again: its state cannot be written");
-            return None;
-        }
         drop(self.announce(&record));
-        Some(Run::of(record))
+        Ok(Run::of(record))
     }
 
     /// Keeps the files of a few ended runs, for people, and removes those of older ones.
@@ -136,10 +169,21 @@ impl Actor {
         self.ended.push_back((ended.dir(&self.host.runs), ended.told_as));
         while self.ended.len() > ENDED_RUNS_KEPT {
             let Some((directory, told_as)) = self.ended.pop_front() else { return };
-            record::remove(directory.path());
             self.host.reports().forget(told_as);
+            // Tens of megabytes of output: not on the threads that show signs of life.
+            tokio::task::spawn_blocking(move || record::remove(directory.path()));
         }
     }
+}
+
+/// Whether a restart was called off while it was waited for.
+enum CalledOff {
+    No,
+    /// By somebody who wants it started now.
+    ByStart(Command),
+    Yes,
+    /// The agent leaves; the restart is due when it comes back.
+    Left,
 }
 
 /// What an ending means.

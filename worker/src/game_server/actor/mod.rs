@@ -11,16 +11,18 @@ use std::time::Duration;
 
 use messaging::contract::{StatusDetail, StatusType};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::host::Host;
 use super::record::{self, RunRecord, Stage};
 use crate::api::{ApiError, ServerConfig};
 use crate::commands::{Asked, Command};
-use crate::process::Process;
+use crate::process::{Attached, Process};
 use crate::reports::{Lane, Report, Ticket};
 use crate::run_dir::{Ending, RunDir, RunId};
 
+/// How long before a run that could not be attached to is tried again.
+const ATTACH_AGAIN: Duration = Duration::from_secs(5);
 /// How long a start waits for its instance to be known before it goes on without: reports follow when they can.
 const ANNOUNCED_WITHIN: Duration = Duration::from_secs(2);
 
@@ -34,16 +36,13 @@ pub(super) enum Message {
     Adopt,
 }
 
-/// What an earlier agent left.
-pub(super) enum Resumed {
-    /// Its process runs.
-    Running(RunRecord, Process),
-    /// Its process ended while no agent was there.
-    Ended(RunRecord, Ending),
-    /// It was being prepared.
-    Preparing(RunRecord),
-    /// It was over already.
-    Over(RunRecord),
+impl Message {
+    /// Answers a command that no actor can take.
+    pub(super) fn refused(self, reason: &str) {
+        if let Self::Command(command) = self {
+            command.refused(reason);
+        }
+    }
 }
 
 pub(super) struct Actor {
@@ -66,6 +65,8 @@ struct Run {
     stops: Vec<Command>,
     /// Who asked for another run while this one was being stopped.
     next: Option<Command>,
+    /// Until when its console is held to be unread: lines fail at once, or a stop would wait behind them.
+    console_unread_until: Option<Instant>,
 }
 
 /// How a run ended, as far as the actor is concerned.
@@ -83,16 +84,25 @@ impl Actor {
         config_id: i32,
         host: Arc<Host>,
         inbox: mpsc::UnboundedReceiver<Message>,
-        ended: &[RunRecord],
     ) -> Self {
-        let ended = ended.iter().map(|record| (record.dir(&host.runs), record.told_as)).collect();
+        let ended = VecDeque::new();
         Self { config_id, host, inbox, last: None, ended, shutting_down: false }
     }
 
-    /// Lives until the worker shuts down or the agent leaves.
-    pub(super) async fn live(mut self, resumed: Option<Resumed>) {
-        let mut next = match resumed {
-            Some(resumed) => self.take_up(resumed).await,
+    /// Takes up the runs that an earlier agent left, oldest first, and lives until the worker shuts down or the agent
+    /// leaves.
+    pub(super) async fn live(mut self, mut records: Vec<RunRecord>) {
+        let newest = records.pop();
+        for mut earlier in records {
+            if !earlier.is_ended() {
+                // Two at once are a defect, or a copied directory; the older one is stopped, not forgotten.
+                tracing::error!(config_id = self.config_id, run = %earlier.run_id, "a second run of one config is being ended");
+                self.host.end_stray(&mut earlier).await;
+            }
+            self.keep_few(&earlier);
+        }
+        let mut next = match newest {
+            Some(newest) => self.take_up(newest).await,
             None => None,
         };
         loop {
@@ -107,30 +117,50 @@ impl Actor {
         }
     }
 
-    async fn take_up(&mut self, resumed: Resumed) -> Option<Run> {
-        match resumed {
-            Resumed::Running(record, process) => {
-                let mut run = Run::of(record);
+    /// Goes on with a run where an earlier agent left it.
+    async fn take_up(&mut self, record: RunRecord) -> Option<Run> {
+        if record.is_ended() {
+            self.keep_few(&record);
+            if record.restart_at.is_some() {
+                return self.pause(record).await;
+            }
+            self.last = Some(record);
+            return None;
+        }
+        let attached = self.attach(&record).await?;
+        let mut run = Run::of(record);
+        match attached {
+            Attached::Running(process) => {
+                let pid = process.started().pid;
+                tracing::info!(config_id = self.config_id, pid, run = %run.record.run_id, "attached to a running game server");
+                self.tell_unless_told(&run.record, pid);
                 let outcome = self.attend(&mut run, process).await;
                 self.conclude(run, outcome).await
             }
-            Resumed::Ended(record, ending) => {
-                let mut run = Run::of(record);
+            Attached::Ended(ending) => {
                 if ending.how.has_run() {
                     self.launched(&mut run, None);
                 }
                 self.conclude(run, Outcome::Ended(ending)).await
             }
-            Resumed::Preparing(record) => {
-                drop(self.announce(&record));
-                Some(Run::of(record))
+            Attached::NeverStarted => {
+                drop(self.announce(&run.record));
+                Some(run)
             }
-            Resumed::Over(record) if record.restart_at.is_some() => self.pause(record).await,
-            Resumed::Over(record) => {
-                self.keep_few(&record);
-                self.last = Some(record);
-                None
+        }
+    }
+
+    /// Looks for a run's process, again and again if that fails: nothing is known of it until it succeeds, and nothing
+    /// else may be started. None when the agent leaves.
+    async fn attach(&self, record: &RunRecord) -> Option<Attached> {
+        loop {
+            match Process::attach(&record.dir(&self.host.runs)).await {
+                Ok(attached) => return Some(attached),
+                Err(error) => {
+                    tracing::error!(config_id = self.config_id, run = %record.run_id, %error, "a run cannot be attached to; trying again");
+                }
             }
+            self.host.leaving.run_until_cancelled(sleep(ATTACH_AGAIN)).await?;
         }
     }
 
@@ -242,19 +272,33 @@ impl Actor {
         self.host.reports().push(record.worker_id, self.lane(), report);
     }
 
-    /// The worker is another one to `ManMan` now: what runs becomes an instance of that one.
+    /// If the worker is another one to `ManMan` now, what runs becomes an instance of that one.
     fn adopt(&self, run: &mut Run, pid: Option<i32>) {
-        // Mostly closed already, with its worker.
-        let old = Report::InstanceClosed { run_id: run.record.told_as };
-        self.host.reports().push(run.record.worker_id, self.lane(), old);
+        let (old_worker, old) = (run.record.worker_id, run.record.told_as);
+        if old_worker == self.host.worker_id() {
+            return;
+        }
         run.record.worker_id = self.host.worker_id();
         run.record.told_as = RunId(uuid::Uuid::now_v7());
-        drop(self.announce(&run.record));
-        self.tell(&run.record, StatusType::Initializing, None);
-        if let Some(pid) = pid {
-            self.tell(&run.record, StatusType::Running, Some(running(pid)));
-        }
+        // First: an agent that dies here is followed by one that tells of the new instance.
         run.record.note(&self.host.runs);
+        // Mostly closed already, with its worker.
+        let closed = Report::InstanceClosed { run_id: old };
+        self.host.reports().push(old_worker, self.lane(), closed);
+        self.host.reports().forget(old);
+        match pid {
+            Some(pid) => self.tell_unless_told(&run.record, pid),
+            None => drop(self.announce(&run.record)),
+        }
+    }
+
+    /// Tells of a process that runs and of which `ManMan` may not have heard.
+    fn tell_unless_told(&self, record: &RunRecord, pid: i32) {
+        if self.host.reports().instance_id(record.told_as).is_none() {
+            drop(self.announce(record));
+            self.tell(record, StatusType::Initializing, None);
+            self.tell(record, StatusType::Running, Some(running(pid)));
+        }
     }
 
     const fn lane(&self) -> Lane {
@@ -264,7 +308,7 @@ impl Actor {
 
 impl Run {
     const fn of(record: RunRecord) -> Self {
-        Self { record, start: None, stops: Vec::new(), next: None }
+        Self { record, start: None, stops: Vec::new(), next: None, console_unread_until: None }
     }
 
     /// One start may wait for the end of the run before it.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 use messaging::contract::StatusType;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{Actor, Message, Outcome, Run, is_start_of, running};
@@ -13,10 +13,15 @@ use crate::commands::Asked;
 use crate::game_server::host::LiveRun;
 use crate::game_server::preparing::{self, PrepareError};
 use crate::game_server::record::Stage;
-use crate::process::{Launched, Process, Stop};
+use crate::process::{ConsoleError, Launched, Process, Stop};
 
 /// How often what a game server prints is looked at for heartbeats.
 const LOOK_AT_OUTPUT: Duration = Duration::from_millis(500);
+
+/// Longer than any install.
+const NO_DEADLINE: Duration = Duration::from_secs(30 * 24 * 3_600);
+/// How long a console that was not read is not tried again.
+const CONSOLE_AGAIN: Duration = Duration::from_secs(10);
 
 impl PrepareError {
     fn outcome(&self) -> Outcome {
@@ -25,6 +30,28 @@ impl PrepareError {
             Self::Launch(_) => Vec::new(),
         };
         Outcome::NeverRan(self.to_string(), last_lines)
+    }
+}
+
+impl Run {
+    /// How long whoever asked for it waits for it. A restart nobody waits for has all the time that its install may take.
+    fn time_left(&self) -> Duration {
+        let deadline = self.start.as_ref().and_then(|start| start.deadline);
+        deadline.map_or(NO_DEADLINE, |deadline| {
+            deadline.signed_duration_since(Utc::now()).to_std().unwrap_or_default()
+        })
+    }
+
+    /// Writes a line to the console. After one that nobody read the next ones fail without waiting.
+    async fn write_line(&mut self, process: &Process, line: &str) -> Result<(), ConsoleError> {
+        if self.console_unread_until.is_some_and(|until| Instant::now() < until) {
+            return Err(ConsoleError::NotRead);
+        }
+        let written = process.write_line(line).await;
+        if matches!(written, Err(ConsoleError::NotRead)) {
+            self.console_unread_until = Some(Instant::now() + CONSOLE_AGAIN);
+        }
+        written
     }
 }
 
@@ -53,9 +80,11 @@ impl Actor {
         let (host, record) = (Arc::clone(&self.host), run.record.clone());
         let cancel = CancellationToken::new();
         let mut installing = Box::pin(preparing::install(&host, &record, &cancel));
+        let mut deadline = Box::pin(sleep(run.time_left()));
         let spec = loop {
             tokio::select! {
                 spec = &mut installing => break spec,
+                () = &mut deadline, if !cancel.is_cancelled() => cancel.cancel(),
                 message = self.message() => match message {
                     Some(message) => self.while_preparing(message, run, &cancel),
                     None => {
@@ -69,6 +98,10 @@ impl Actor {
         };
         if run.record.is_stop_requested() {
             return Err(Outcome::NeverRan("stopped before it ran".to_owned(), Vec::new()));
+        }
+        if cancel.is_cancelled() {
+            let reason = "its deadline passed while it was being installed".to_owned();
+            return Err(Outcome::NeverRan(reason, Vec::new()));
         }
         let spec = spec.map_err(|error| error.outcome())?;
         run.record.installed = true;
@@ -104,21 +137,38 @@ impl Actor {
     /// Stays with a process until it ends.
     pub(super) async fn attend(&mut self, run: &mut Run, mut process: Process) -> Outcome {
         self.launched(run, Some(process.started().pid));
+        self.look(run, &process);
+        let outcome = match self.attend_until_stopped(run, &mut process).await {
+            Some(outcome) => outcome,
+            None => self.stop(run, &mut process).await,
+        };
+        // The last that it printed is told although it is over.
+        self.look(run, &process);
+        outcome
+    }
+
+    /// None when somebody asked for its end.
+    async fn attend_until_stopped(
+        &mut self,
+        run: &mut Run,
+        process: &mut Process,
+    ) -> Option<Outcome> {
         let mut looks = interval(LOOK_AT_OUTPUT);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !run.record.is_stop_requested() {
             tokio::select! {
-                ending = process.ended() => return Outcome::Ended(ending),
+                ending = process.ended() => return Some(Outcome::Ended(ending)),
                 message = self.message() => match message {
-                    Some(message) => self.while_running(message, run, &process).await,
-                    None => return Outcome::Left,
+                    Some(message) => self.while_running(message, run, process).await,
+                    None => return Some(Outcome::Left),
                 },
-                _ = looks.tick() => {
-                    let live = LiveRun { told_as: run.record.told_as, tail: process.tail() };
-                    self.host.is_live(self.config_id, live);
-                }
+                _ = looks.tick() => self.look(run, process),
             }
         }
+        None
+    }
+
+    async fn stop(&mut self, run: &mut Run, process: &mut Process) -> Outcome {
         let pid = process.started().pid;
         let supervision = &run.record.config.supervision;
         let stop = Stop {
@@ -135,6 +185,12 @@ impl Actor {
                 },
             }
         }
+    }
+
+    /// Puts what a game server printed last where heartbeats find it.
+    fn look(&self, run: &Run, process: &Process) {
+        let live = LiveRun { told_as: run.record.told_as, tail: process.tail() };
+        self.host.is_live(self.config_id, live);
     }
 
     async fn while_running(&mut self, message: Message, run: &mut Run, process: &Process) {
@@ -157,7 +213,7 @@ impl Actor {
                     let reason = format!("instance {meant} is over; another runs now");
                     command.refused(reason);
                 }
-                Asked::Stdin { line, .. } => match process.write_line(line).await {
+                Asked::Stdin { line, .. } => match run.write_line(process, line).await {
                     Ok(()) => command.fulfilled(Some(run.record.told_as)),
                     Err(error) => command.failed(error.to_string()),
                 },

@@ -58,7 +58,7 @@ pub struct StatusReport {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
-    /// It is the newest: the current status from here on.
+    /// The current status from here on: it is the newest, or an end that was heard of late.
     Current,
     /// A newer one (or one of the same instant) was already known.
     Outdated,
@@ -108,16 +108,36 @@ impl CurrentStatus {
     }
 
     /// Places a report against the status known so far: its standing and the instant it counts from
-    /// (the reporter's clock, clamped to the time of receipt).
+    /// (the reporter's clock, clamped to the time of receipt; later only where what is shown is).
+    ///
+    /// A report older than what is shown is outdated, with two exceptions, if it is newer than
+    /// `reported_as_of`, the last one of its reporter, so that nothing but our own
+    /// observation or our own clock stands between the two:
+    /// - An end is the truth whenever it is heard of. While a reporter is cut off, its entity is
+    ///   declared lost, and later recovered, after the instant at which it really ended. Nothing but an
+    ///   end is believed so late: that it ran *before* the loss does not prove that it lives.
+    /// - Of a clock that runs ahead, all reports count from their receipt, and two may be received at
+    ///   the same instant.
     #[must_use]
-    pub fn place(current: Option<&Self>, report: &StatusReport) -> (Standing, Instant) {
+    pub fn place(
+        current: Option<&Self>,
+        reported_as_of: Option<Instant>,
+        report: &StatusReport,
+    ) -> (Standing, Instant) {
         let as_of = report.as_of.min(report.received_at);
-        let standing = match current {
-            Some(current) if current.status.is_terminal() => Standing::AfterTerminal,
-            Some(current) if as_of <= current.as_of => Standing::Outdated,
-            Some(_) | None => Standing::Current,
-        };
-        (standing, as_of)
+        match current {
+            Some(current) if current.status.is_terminal() => (Standing::AfterTerminal, as_of),
+            Some(current) if as_of <= current.as_of => {
+                let is_news = reported_as_of.is_none_or(|last| report.as_of > last);
+                let is_clamped = as_of < report.as_of;
+                if is_news && (report.status.is_terminal() || is_clamped) {
+                    (Standing::Current, Self::next_as_of(Some(current), as_of))
+                } else {
+                    (Standing::Outdated, as_of)
+                }
+            }
+            Some(_) | None => (Standing::Current, as_of),
+        }
     }
 
     /// The first instant at or after `now` that still increases this entity's `as_of`: what we
@@ -128,5 +148,18 @@ impl CurrentStatus {
             Some(current) => now.max(current.as_of + chrono::Duration::microseconds(1)),
             None => now,
         }
+    }
+}
+
+/// The last instant of a reporter, as sent, after one more report of it: what counts moves it, also
+/// back, when the reporter's clock was put right; what is outdated moves it only on.
+pub(crate) fn last_reported(
+    before: Option<Instant>,
+    reported_as_of: Instant,
+    standing: Standing,
+) -> Option<Instant> {
+    match standing {
+        Standing::Current => Some(reported_as_of),
+        Standing::Outdated | Standing::AfterTerminal => before.max(Some(reported_as_of)),
     }
 }

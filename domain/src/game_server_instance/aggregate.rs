@@ -5,6 +5,7 @@ use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
 
+use crate::status::last_reported;
 use crate::{
     CurrentStatus, GameServerConfigId, GameServerId, GameServerInstanceId, Instant, Standing,
     StatusType, WorkerId,
@@ -28,6 +29,10 @@ pub struct GameServerInstance {
     /// The status shown; `None` until the first report. An end is not yet a final status: on the
     /// v1 wire the report of it comes later.
     pub status: Option<CurrentStatus>,
+    /// The reporter's own instant of its last report, as sent: what is older than that is outdated,
+    /// whatever we observed since. Snapshots of before it was kept have none.
+    #[serde(default)]
+    pub reported_as_of: Option<Instant>,
     /// Why it is held lost, while it is: what is lost with its worker comes back with its worker.
     pub lost_by: Option<InstanceLostBy>,
     /// When its installation was last reported to have gone on, in the status shown.
@@ -241,11 +246,19 @@ impl Aggregate for GameServerInstance {
                     created_at,
                 });
             }
-            InstanceEvent::InstanceStatusReported { status, as_of, standing, .. } => match standing
-            {
-                Standing::Current => self.show(status, as_of),
-                Standing::Outdated | Standing::AfterTerminal => {}
-            },
+            InstanceEvent::InstanceStatusReported {
+                status,
+                reported_as_of,
+                as_of,
+                standing,
+                detail: _,
+            } => {
+                self.reported_as_of = last_reported(self.reported_as_of, reported_as_of, standing);
+                match standing {
+                    Standing::Current => self.show(status, as_of),
+                    Standing::Outdated | Standing::AfterTerminal => {}
+                }
+            }
             InstanceEvent::InstanceProgressed { as_of, .. } => self.progressed_at = Some(as_of),
             InstanceEvent::InstanceLost { as_of, by, .. } => {
                 self.status = Some(CurrentStatus::lost(self.status.as_ref(), as_of));

@@ -52,7 +52,8 @@ pub enum InstanceEvent {
         status: StatusType,
         /// The worker's clock, as sent.
         reported_as_of: Instant,
-        /// The instant it counts from: `reported_as_of`, clamped to the time of receipt.
+        /// The instant it counts from: `reported_as_of`, clamped to the time of receipt, or, for a
+        /// current one that is older than what was shown, the next instant after that.
         as_of: Instant,
         /// Whether it became the current status.
         standing: Standing,

@@ -100,7 +100,8 @@ impl GameServerInstance {
         if report.status == StatusType::Lost {
             return Err(InstanceRefusal::LostReported);
         }
-        let (standing, as_of) = CurrentStatus::place(self.status.as_ref(), &report);
+        let (standing, as_of) =
+            CurrentStatus::place(self.status.as_ref(), self.reported_as_of, &report);
         let progressed = progress
             .filter(|_| report.status == StatusType::Initializing)
             .map(|progress| progress.made(as_of));

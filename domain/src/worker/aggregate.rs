@@ -6,6 +6,7 @@ use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
 
+use crate::status::last_reported;
 use crate::{CurrentStatus, Instant, RequestId, Standing, StatusReport, StatusType, WorkerId};
 
 use super::agent::{Agent, AttachedAgent, require_name};
@@ -26,6 +27,10 @@ pub struct Worker {
     /// The status shown; `None` until the first report or loss. An end is not yet a final status:
     /// on the v1 wire the report of it comes later.
     pub status: Option<CurrentStatus>,
+    /// The reporter's own instant of its last report, as sent: what is older than that is outdated,
+    /// whatever we observed since. Snapshots of before it was kept have none.
+    #[serde(default)]
+    pub reported_as_of: Option<Instant>,
     /// Requests without an outcome.
     pub pending: BTreeMap<RequestId, PendingRequest>,
 }
@@ -113,7 +118,8 @@ impl Worker {
         if report.status == StatusType::Lost {
             return Err(WorkerRefusal::LostReported);
         }
-        let (standing, as_of) = CurrentStatus::place(self.status.as_ref(), report);
+        let (standing, as_of) =
+            CurrentStatus::place(self.status.as_ref(), self.reported_as_of, report);
         Ok(vec![WorkerEvent::WorkerStatusReported {
             status: report.status,
             reported_as_of: report.as_of,
@@ -224,10 +230,13 @@ impl Aggregate for Worker {
             WorkerEvent::AgentAttached { agent_id, agent_version, attached_at } => {
                 self.agent = Some(AttachedAgent { agent_id, agent_version, attached_at });
             }
-            WorkerEvent::WorkerStatusReported { status, as_of, standing, .. } => match standing {
-                Standing::Current => self.status = Some(CurrentStatus::observed(status, as_of)),
-                Standing::Outdated | Standing::AfterTerminal => {}
-            },
+            WorkerEvent::WorkerStatusReported { status, reported_as_of, as_of, standing } => {
+                self.reported_as_of = last_reported(self.reported_as_of, reported_as_of, standing);
+                match standing {
+                    Standing::Current => self.status = Some(CurrentStatus::observed(status, as_of)),
+                    Standing::Outdated | Standing::AfterTerminal => {}
+                }
+            }
             WorkerEvent::WorkerLost { as_of, .. } => {
                 self.status = Some(CurrentStatus::lost(self.status.as_ref(), as_of));
             }

@@ -1,9 +1,10 @@
 //! Given events, when a command, then events or a refusal.
 //!
-//! `lifecycle`: beginning and end. `status`: reports, loss, recovery. `detail`: what is told with a
-//! status. `stored`: how the log keeps the events.
+//! `lifecycle`: beginning and end. `status`: reports, loss, recovery. `late`: reports older than what is
+//! shown. `detail`: what is told with a status. `stored`: how the log keeps the events.
 
 mod detail;
+mod late;
 mod lifecycle;
 mod status;
 mod stored;

@@ -1,9 +1,11 @@
 //! Given events, when a command, then events or a refusal.
 //!
 //! `lifecycle`: beginning and end. `agent`: who speaks as a worker. `status`: reports, loss, recovery.
-//! `requests`: asking and outcomes. `stored`: how the log keeps the events.
+//! `late`: reports older than what is shown. `requests`: asking and outcomes. `stored`: how the log keeps
+//! the events.
 
 mod agent;
+mod late;
 mod lifecycle;
 mod requests;
 mod status;

@@ -192,6 +192,7 @@ fn in_whatever_order_things_happen_time_goes_forward_and_what_is_final_stays() {
         report(StatusType::Initializing, at(2)),
         report(StatusType::Running, at(2)),
         report(StatusType::Running, at(NOW + 7)),
+        report(StatusType::Complete, at(3)),
         report(StatusType::Complete, at(NOW - 1)),
         report(StatusType::Crashed, at(NOW + 8)),
         declare_lost(),

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -28,6 +29,9 @@ const OUTPUT_FILES: &str = "MANMAN_WORKER_OUTPUT_FILES";
 
 /// Where images of v1's worker have SteamCMD.
 const USUAL_STEAMCMD: &str = "/opt/steamcmd/steamcmd.sh";
+const USUAL_HEARTBEAT: Duration = Duration::from_secs(2);
+/// Less often than every 4 s, and the worker would be lost between any two heartbeats.
+const HEARTBEAT_SECONDS: RangeInclusive<u64> = 1..=4;
 /// The longest name the API takes, in characters.
 const LONGEST_NAME: usize = 128;
 
@@ -53,7 +57,8 @@ pub struct AgentConfig {
     pub state_directory: PathBuf,
     /// Whether the API's certificate is checked. `MANMAN_WORKER_VERIFY_SSL`, default true.
     pub verify_tls: bool,
-    /// How often it shows that it lives. `MANMAN_WORKER_HEARTBEAT_SECONDS`, default 2; after 5 s of silence it counts as lost.
+    /// How often it shows that it lives. `MANMAN_WORKER_HEARTBEAT_SECONDS`, 1 to 4, default 2; after 5 s of silence it
+    /// counts as lost.
     pub heartbeat: Duration,
     /// Whether it has all other v1 workers closed when it registers. `MANMAN_WORKER_EXCLUSIVE`, default false.
     pub exclusive: bool,
@@ -85,7 +90,7 @@ impl AgentConfig {
             install_directory,
             state_directory,
             verify_tls: switch(env, VERIFY_SSL)?.unwrap_or(true),
-            heartbeat: seconds(env, HEARTBEAT, 2)?,
+            heartbeat: heartbeat(env)?,
             exclusive: switch(env, EXCLUSIVE)?.unwrap_or(false),
             on_sigterm: on_sigterm(env)?,
             steamcmd: Steamcmd {
@@ -130,6 +135,17 @@ fn name(env: &Env) -> Result<String, ConfigError> {
             .and_then(|name| name.into_string().ok())
             .filter(|name| fits(name))
             .ok_or(ConfigError::Missing { variable: NAME, expected }),
+    }
+}
+
+fn heartbeat(env: &Env) -> Result<Duration, ConfigError> {
+    let expected = "1 to 4 seconds: after 5 s without a heartbeat a worker counts as lost";
+    let Some(setting) = env.read(&[HEARTBEAT]) else { return Ok(USUAL_HEARTBEAT) };
+    let seconds: u64 = setting.parse(expected)?;
+    if HEARTBEAT_SECONDS.contains(&seconds) {
+        Ok(Duration::from_secs(seconds))
+    } else {
+        Err(setting.malformed(expected))
     }
 }
 
@@ -232,6 +248,8 @@ mod tests {
             (NAME, "a\tb"),
             (VERIFY_SSL, "perhaps"),
             (HEARTBEAT, "0"),
+            (HEARTBEAT, "5"),
+            (HEARTBEAT, "2.5"),
             (ON_SIGTERM, "explode"),
             (INSTALL_TIMEOUT, "-1"),
             (INSTALL_ATTEMPTS, "many"),
@@ -242,6 +260,16 @@ mod tests {
             let error = config(&[(name, value)]).unwrap_err().to_string();
             assert!(error.starts_with(name), "{error}");
         }
+    }
+
+    #[test]
+    fn a_heartbeat_that_would_come_too_late_is_refused_with_the_reason() {
+        for seconds in 1..=4 {
+            let config = config(&[(HEARTBEAT, &seconds.to_string())]).unwrap();
+            assert_eq!(config.heartbeat.as_secs(), seconds);
+        }
+        let error = config(&[(HEARTBEAT, "5")]).unwrap_err().to_string();
+        assert!(error.contains("1 to 4 seconds: after 5 s without a heartbeat"), "{error}");
     }
 
     #[test]

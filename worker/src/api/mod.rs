@@ -25,8 +25,9 @@ pub use self::error::ApiError;
 use self::http::{Http, ask, tell};
 
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
-/// A heartbeat that takes longer is of no use any more: the next one is due.
-const HEARTBEAT: Duration = Duration::from_secs(5);
+/// A heartbeat that takes longer is given up for the next one: after 5 s of silence the worker is lost, so that one which
+/// hangs must leave room for another.
+const HEARTBEAT: Duration = Duration::from_secs(2);
 
 /// What instances printed, in bytes, in one heartbeat call. The server reads a mebibyte, and JSON may double the text.
 const HEARTBEAT_TEXT: usize = 400_000;

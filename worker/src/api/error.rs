@@ -27,14 +27,15 @@ pub enum ApiError {
     /// The API understood and says no. It will say so again.
     #[error("refused: {status} {detail}")]
     Refused {
-        /// The HTTP status, 4xx.
+        /// The HTTP status: 400, 404, 409, 410 or 422.
         status: u16,
         /// What programs compare, where the endpoint is a native one.
         code: Option<String>,
         /// Why, for people.
         detail: String,
     },
-    /// An answer that the API does not give: another server, a wrong path in the address, or another version.
+    /// An answer that the API does not give: another server, a gateway that lets nobody through, a wrong path in the
+    /// address, or another version.
     #[error("not an answer of the Worker DAL API: {0}")]
     Unexpected(String),
 }

@@ -15,6 +15,15 @@ const CONNECT: Duration = Duration::from_secs(2);
 const REQUEST: Duration = Duration::from_secs(10);
 /// How often a request may be sent elsewhere.
 const REDIRECTS: usize = 3;
+/// The statuses by which the API says no for good, on either surface. Whatever else there is comes from what is before it,
+/// such as a gateway that lets nobody through for a minute.
+const REFUSALS: [StatusCode; 5] = [
+    StatusCode::BAD_REQUEST,
+    StatusCode::NOT_FOUND,
+    StatusCode::CONFLICT,
+    StatusCode::GONE,
+    StatusCode::UNPROCESSABLE_ENTITY,
+];
 /// How much of an answer that is not the API's goes into an error, in characters.
 const EXCERPT: usize = 200;
 
@@ -93,7 +102,9 @@ struct Refusal {
 }
 
 fn failure(status: StatusCode, body: &[u8]) -> ApiError {
-    let refusal = serde_json::from_slice::<Refusal>(body).ok();
+    let refusal = serde_json::from_slice::<Refusal>(body)
+        .ok()
+        .filter(|refusal| refusal.detail.is_string() || refusal.detail.is_array());
     let detail = refusal.as_ref().map_or_else(|| excerpt(body), |refusal| text(&refusal.detail));
     let passing = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
     if status.is_server_error() || passing.contains(&status) {
@@ -101,7 +112,7 @@ fn failure(status: StatusCode, body: &[u8]) -> ApiError {
     }
     match refusal {
         Some(Refusal { code, .. })
-            if status.is_client_error() && !is_no_such_path(status, code.as_deref(), &detail) =>
+            if REFUSALS.contains(&status) && !is_no_such_path(status, code.as_deref(), &detail) =>
         {
             ApiError::Refused { status: status.as_u16(), code, detail }
         }
@@ -112,14 +123,8 @@ fn failure(status: StatusCode, body: &[u8]) -> ApiError {
 
 /// Whether the answer is the one for a path that the API does not have, on either surface.
 fn is_no_such_path(status: StatusCode, code: Option<&str>, detail: &str) -> bool {
-    match status {
-        StatusCode::METHOD_NOT_ALLOWED => true,
-        StatusCode::NOT_FOUND => match code {
-            Some(code) => code == "not_found",
-            None => detail == "Not Found",
-        },
-        _ => false,
-    }
+    status == StatusCode::NOT_FOUND
+        && code.map_or(detail == "Not Found", |code| code == "not_found")
 }
 
 fn text(detail: &Value) -> String {
@@ -168,6 +173,12 @@ mod tests {
             (405, r#"{"detail":"Method Not Allowed"}"#),
             (404, "default backend - 404"),
             (403, "<html>Forbidden</html>"),
+            (401, r#"{"detail":"Not authenticated"}"#),
+            (403, r#"{"detail":"Forbidden","code":"forbidden"}"#),
+            (413, r#"{"detail":"Content Too Large"}"#),
+            (409, r#"{"message":"Conflict"}"#),
+            (400, r#"{"detail":null}"#),
+            (410, ""),
             (302, ""),
         ] {
             let error = refused(status, body);

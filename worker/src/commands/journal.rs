@@ -1,5 +1,9 @@
 //! What was asked of this host, one small file per command, so that the next agent knows what this one had in work and
 //! what it had done.
+//!
+//! It is for an agent that dies, not for a host that does: files are whole or not there, and the disk is not waited for.
+//! With the host go all game servers, and the log still has every command that has no outcome; but a disk that takes
+//! its time over hundreds of commands would hold up heartbeats.
 
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
@@ -84,10 +88,12 @@ impl Journal {
         let mut records = Vec::new();
         for entry in fs::read_dir(&directory)? {
             let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == FINISHED) {
+            let is_finished = path.extension().is_some_and(|extension| extension == FINISHED);
+            if is_finished && !is_empty(&path) {
                 records.extend(read(&path));
             } else {
-                // Its agent died before it was whole. What cannot be removed is ignored once more.
+                // Its agent died before it was whole, or the host before the disk had it. What cannot be removed is
+                // ignored once more.
                 drop(fs::remove_file(&path));
             }
         }
@@ -103,7 +109,7 @@ impl Journal {
     pub(super) fn write(&mut self, record: Record) {
         self.done.extend(record.done());
         self.unwritten.remove(&record.id);
-        let Err(error) = files::write_json(&self.file(record.id), &record) else {
+        let Err(error) = files::put_json(&self.file(record.id), &record) else {
             return;
         };
         ::metrics::counter!(metrics::JOURNAL_FAILURES).increment(1);
@@ -123,7 +129,7 @@ impl Journal {
         let unwritten = self.unwritten.len();
         let directory = self.directory.clone();
         self.unwritten
-            .retain(|_, record| files::write_json(&file(&directory, record.id), record).is_err());
+            .retain(|_, record| files::put_json(&file(&directory, record.id), record).is_err());
         if unwritten > 0 && self.unwritten.is_empty() {
             tracing::info!(unwritten, "what could not be written down is on disk now");
         }
@@ -166,6 +172,10 @@ impl Record {
 
 fn file(directory: &Path, id: Uuid) -> PathBuf {
     directory.join(format!("{id}.{FINISHED}"))
+}
+
+fn is_empty(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|file| file.len() == 0)
 }
 
 fn read(path: &Path) -> Option<Record> {
@@ -254,8 +264,11 @@ mod tests {
         journal.write(record(1, State::Accepted));
         let torn = directory.path().join(format!("{}.json", Uuid::now_v7()));
         fs::write(&torn, "{\"id\":").unwrap();
+        let lost = directory.path().join(format!("{}.json", Uuid::now_v7()));
+        fs::write(&lost, "").unwrap();
         assert_eq!(sequences(&directory), [1]);
         assert!(torn.exists());
+        assert!(!lost.exists(), "there is nothing in it to be looked at");
     }
 
     #[test]

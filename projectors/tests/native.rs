@@ -4,7 +4,7 @@ mod support;
 
 use domain::StatusType::{Crashed, Created, Initializing, Running};
 use domain::game_server_config::{RestartPolicy, Supervision};
-use domain::game_server_instance::{InstanceLostBy, StatusDetail};
+use domain::game_server_instance::{InstanceCommand, InstanceLostBy, StatusDetail};
 use domain::worker::WorkerCommand;
 use serde_json::{Value, json};
 use support::commands::{agent, at, crash, downloading, patient};
@@ -82,6 +82,27 @@ async fn what_is_told_with_a_status_stays_until_something_else_is_told() {
         let late = StatusDetail { pid: Some(1), signal: Some(9), ..StatusDetail::default() };
         system.instance_tells(12, Running, at(2), (Some(late), None)).await;
         assert_eq!(instance(&system, &DETAIL).await, crashed);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_that_is_told_after_its_loss_is_shown_with_what_is_known_of_it() {
+    with_system(|system| async move {
+        system.register_native(6, "attic", at(0)).await;
+        system.create_instance(12, 6, at(0)).await;
+        system.instance_reports(12, Running, at(1)).await;
+        system.instance_lost(12, InstanceLostBy::Worker, at(1_000)).await;
+        let recovered = InstanceCommand::DeclareRecovered { at: at(61_000) };
+        system.instance(12, recovered).await;
+        system.instance_tells(12, Crashed, at(30_000), (Some(crash()), None)).await;
+        assert_eq!(
+            instance(&system, &["status", "status_as_of", "status_class", "exit_code"]).await,
+            json!({
+                "status": "CRASHED", "status_as_of": "2026-01-02T03:05:06.000001+00:00",
+                "status_class": "game_server_instance", "exit_code": 3,
+            })
+        );
     })
     .await;
 }

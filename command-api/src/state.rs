@@ -25,9 +25,12 @@ pub struct RequestTimeouts {
     /// Of a native worker, to start an instance: it says so when the process runs, and an install may take long.
     /// Default 2 h.
     pub native_start: Duration,
-    /// Of a native worker, to stop an instance: it says so when the process has ended, and a config may give that some
-    /// minutes. Default 300 s.
+    /// Of a native worker, to stop an instance: it says so when the process has ended, and a config may give that up to
+    /// 120 s after the stop line and as long again after SIGTERM. Default 300 s.
     pub native_stop: Duration,
+    /// Of a native worker, to shut itself down: it stops all its instances first, side by side, so it needs as long as
+    /// for the slowest of them. Default 300 s.
+    pub native_shutdown: Duration,
 }
 
 impl Default for RequestTimeouts {
@@ -39,6 +42,7 @@ impl Default for RequestTimeouts {
             shutdown: Duration::from_secs(120),
             native_start: Duration::from_secs(7_200),
             native_stop: Duration::from_secs(300),
+            native_shutdown: Duration::from_secs(300),
         }
     }
 }
@@ -51,7 +55,8 @@ impl RequestTimeouts {
             (Request::Stop { .. }, Surface::V1) => self.stop,
             (Request::Stop { .. }, Surface::Native) => self.native_stop,
             (Request::Stdin { .. }, Surface::V1 | Surface::Native) => self.stdin,
-            (Request::Shutdown, Surface::V1 | Surface::Native) => self.shutdown,
+            (Request::Shutdown, Surface::V1) => self.shutdown,
+            (Request::Shutdown, Surface::Native) => self.native_shutdown,
         }
     }
 }

@@ -24,7 +24,8 @@ use crate::reply::{Reply, Written};
 pub(super) struct WantedSupervision {
     /// A console line that asks the game server to end; without one it gets SIGTERM at once.
     stop_line: Option<String>,
-    /// How long it may take to end before it is killed, in seconds: 0 to 600.
+    /// How long it may take to end after the stop line, and again after SIGTERM, before it is killed, in seconds: 0 to
+    /// 120.
     stop_grace_seconds: i32,
     /// When it is started again after it ended unasked.
     #[schema(inline)]

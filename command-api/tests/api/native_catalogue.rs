@@ -144,7 +144,7 @@ async fn a_config_that_does_not_fit_is_refused_and_nothing_of_it_is_added() {
             ("1", json!({"executable": "/bin/sh"}), "outside_install_directory"),
             ("4", json!({"args": ["a\0b"]}), "nul_character"),
             ("4", json!({"supervision": {"stop_line": "a\nb"}}), "control_characters"),
-            ("4", json!({"supervision": {"stop_grace_seconds": 601}}), "out_of_range"),
+            ("4", json!({"supervision": {"stop_grace_seconds": 121}}), "out_of_range"),
             ("4", json!({"supervision": {"restart": "sometimes"}}), "invalid_body"),
         ] {
             let answer = app.ask(CONFIGS, &config(id, &more)).await;

@@ -25,7 +25,7 @@ async fn a_native_worker_may_install_for_hours_and_stop_for_minutes() {
             ("/gameserver/1/start", "StartRequested", 7_200),
             ("/gameserver/1/stop", "StopRequested", 300),
             ("/gameserver/1/stdin", "StdinSent", 30),
-            ("/worker/shutdown", "ShutdownRequested", 120),
+            ("/worker/shutdown", "ShutdownRequested", 300),
         ] {
             let answer = app.ask(path, &json!({"commands": ["say"]})).await;
             let asked = app.last_event().await;

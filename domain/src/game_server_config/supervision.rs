@@ -7,8 +7,9 @@ use crate::text::has_control;
 use super::event::GameServerConfigEvent;
 use super::refusal::ConfigRefusal;
 
-/// The longest grace a process may be given, in seconds.
-const LONGEST_GRACE: i32 = 600;
+/// The longest grace a process may be given, in seconds. It counts twice, after the stop line and after
+/// SIGTERM, and a request to stop times out after 300 s.
+const LONGEST_GRACE: i32 = 120;
 /// The most restarts within one window.
 const MOST_RESTARTS: i32 = 1_000;
 /// The longest window, in seconds: a day.
@@ -46,7 +47,8 @@ impl RestartPolicy {
 pub struct Supervision {
     /// A console line that asks the game server to end; without one it gets SIGTERM at once.
     pub stop_line: Option<String>,
-    /// How long it may take to end before it is killed, in seconds: 0 to 600.
+    /// How long it may take to end after the stop line, and again after SIGTERM, before it is killed, in
+    /// seconds: 0 to 120.
     pub stop_grace_seconds: i32,
     /// When it is started again.
     pub restart: RestartPolicy,

@@ -65,7 +65,7 @@ pub struct Supervision {
     /// A console line that asks the game server to end; without one it gets SIGTERM at once.
     #[schema(required)]
     pub stop_line: Option<String>,
-    /// How long it may take to end before it is killed, in seconds.
+    /// How long it may take to end after the stop line, and again after SIGTERM, before it is killed, in seconds.
     pub stop_grace_seconds: i32,
     /// When it is started again after it ended unasked: `never`, `on_failure` or `always`.
     pub restart: String,

@@ -69,7 +69,7 @@ fn a_config_is_added_with_its_supervision_where_that_is_not_the_default() {
 fn supervision_is_within_bounds() {
     for fine in [
         Supervision { stop_grace_seconds: 0, restart_limit: 0, ..patient() },
-        Supervision { stop_grace_seconds: 600, restart_limit: 1_000, ..patient() },
+        Supervision { stop_grace_seconds: 120, restart_limit: 1_000, ..patient() },
         Supervision { restart_window_seconds: 1, ..patient() },
         Supervision { restart_window_seconds: 86_400, ..patient() },
         Supervision { stop_line: Some("say tsch\u{fc}ss".to_owned()), ..patient() },
@@ -78,12 +78,12 @@ fn supervision_is_within_bounds() {
         assert!(replayed::<GameServerConfig>(history(Bare)).decide(command).is_ok());
     }
     let range = |field, value, least, most| ConfigRefusal::OutOfRange { field, value, least, most };
-    let grace = |value| range("stop grace in seconds", value, 0, 600);
+    let grace = |value| range("stop grace in seconds", value, 0, 120);
     let limit = |value| range("restart limit", value, 0, 1_000);
     let window = |value| range("restart window in seconds", value, 1, 86_400);
     for (supervision, refusal) in [
         (Supervision { stop_grace_seconds: -1, ..patient() }, grace(-1)),
-        (Supervision { stop_grace_seconds: 601, ..patient() }, grace(601)),
+        (Supervision { stop_grace_seconds: 121, ..patient() }, grace(121)),
         (Supervision { restart_limit: -1, ..patient() }, limit(-1)),
         (Supervision { restart_limit: 1_001, ..patient() }, limit(1_001)),
         (Supervision { restart_window_seconds: 0, ..patient() }, window(0)),

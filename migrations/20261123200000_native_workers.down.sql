@@ -7,6 +7,5 @@ ALTER TABLE read_models.game_server_instances
     DROP COLUMN pid, DROP COLUMN exit_code, DROP COLUMN exit_signal, DROP COLUMN status_reason,
     DROP COLUMN last_lines, DROP COLUMN progress_phase, DROP COLUMN progress_percent,
     DROP COLUMN progress_bytes_done, DROP COLUMN progress_bytes_total;
-DROP INDEX read_models.workers_named;
 ALTER TABLE read_models.workers DROP COLUMN agent_id, DROP COLUMN agent_version, DROP COLUMN attached_at;
 COMMENT ON SCHEMA read_models IS 'native workers dropped';

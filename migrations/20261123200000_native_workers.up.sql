@@ -7,8 +7,6 @@ ALTER TABLE read_models.workers
     ADD COLUMN agent_id      uuid,
     ADD COLUMN agent_version text,
     ADD COLUMN attached_at   timestamptz;
--- A worker is looked for by its name whenever an agent starts.
-CREATE INDEX workers_named ON read_models.workers (name) WHERE end_date IS NULL AND name IS NOT NULL;
 
 ALTER TABLE read_models.game_server_instances
     ADD COLUMN pid                  int,

@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use chrono::Utc;
+use tokio::time::{Instant, timeout_at};
 
 use super::Process;
 use super::alive::Alive;
@@ -16,6 +17,11 @@ use crate::supervisor::Lock;
 /// How often reading an ending is tried, and how long in between: the agent may be out of descriptors.
 const ENDING_ATTEMPTS: u32 = 10;
 const ENDING_PAUSE: Duration = Duration::from_millis(500);
+
+/// How long a supervisor may take to start its process: more only if it hangs, as on a file system that does not answer.
+pub(super) const STARTING: Duration = Duration::from_secs(30);
+/// How long a lock may be held by somebody who is about to be gone: he may have to kill what is left first.
+const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What became of a run.
 #[derive(Debug)]
@@ -50,15 +56,23 @@ pub(super) enum Settled {
 
 impl Process {
     /// Finds out what became of a run, after a restart of the agent or of a launch that was given up. Waits
-    /// for a supervisor that is just starting.
+    /// for a supervisor that is just starting, but ends one that hangs for half a minute, with whatever it started.
     ///
     /// # Errors
-    /// When the directory's files cannot be read or written; nothing is known then.
+    /// When the directory's files cannot be read or written, or ([`io::ErrorKind::TimedOut`]) when a supervisor that
+    /// hangs cannot be ended; nothing is known then.
     pub async fn attach(dir: &RunDir) -> io::Result<Attached> {
+        let deadline = Instant::now() + STARTING;
         let mut patience = Patience::None;
         loop {
             match settle(dir, patience).await? {
-                Settled::Supervised => {}
+                Settled::Supervised => {
+                    if patience == Patience::UntilFree && Instant::now() >= deadline {
+                        let problem = "its supervisor hangs at its start and cannot be ended";
+                        return Err(io::Error::new(io::ErrorKind::TimedOut, problem));
+                    }
+                    patience = Patience::None;
+                }
                 Settled::Ended(ending) => return Ok(Attached::Ended(ending)),
                 Settled::NeverStarted => return Ok(Attached::NeverStarted),
             }
@@ -72,7 +86,12 @@ impl Process {
                 return Ok(Attached::Running(Process::new(dir.clone(), started, alive)));
             }
             // It is starting: either way it comes out, the next look shows it.
-            alive.next().await;
+            if timeout_at(deadline, alive.next()).await.is_err()
+                && !dir.file(STARTED).try_exists()?
+            {
+                leftovers::kill_supervisor(dir)?;
+                patience = Patience::UntilFree;
+            }
         }
     }
 }
@@ -83,7 +102,8 @@ pub(super) async fn conclude(dir: &RunDir) -> Ending {
     let problem = loop {
         match settle(dir, Patience::UntilFree).await {
             Ok(Settled::Ended(ending)) => return ending,
-            Ok(_) => break "its run directory was emptied".to_owned(),
+            Ok(Settled::NeverStarted) => break "its run directory was emptied".to_owned(),
+            Ok(Settled::Supervised) => break "somebody keeps its lock".to_owned(),
             Err(error) if attempts.next().is_none() => break error.to_string(),
             Err(_) => tokio::time::sleep(ENDING_PAUSE).await,
         }
@@ -102,7 +122,7 @@ pub(super) async fn settle(dir: &RunDir, patience: Patience) -> io::Result<Settl
 fn settle_now(dir: &RunDir, patience: Patience) -> io::Result<Settled> {
     let lock = match patience {
         Patience::None => Lock::try_take(dir).transpose(),
-        Patience::UntilFree => Some(Lock::take(dir)),
+        Patience::UntilFree => Lock::take(dir, LOCK_PATIENCE).transpose(),
     };
     let mut lock = match lock {
         None => return Ok(Settled::Supervised),

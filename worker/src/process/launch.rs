@@ -5,12 +5,15 @@ use std::fs::{self, DirBuilder, OpenOptions};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::stat::Mode;
 use tokio::process::{Child, Command};
+use tokio::time::timeout;
 
 use super::alive::{Alive, News};
+use super::attach::STARTING;
 use super::{Attached, Process, lines_text};
 use crate::files::{put_json, read_json};
 use crate::own_settings;
@@ -18,6 +21,9 @@ use crate::run_dir::{
     ALIVE, CONSOLE, Ending, LINES, LaunchSpec, RunDir, SPEC, STARTED, SUPERVISOR_LOG,
 };
 use crate::supervisor::Lock;
+
+/// How long a supervisor that was killed may take to be gone: more only while the kernel holds it.
+const DYING: Duration = Duration::from_secs(5);
 
 /// How a supervisor is started.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,11 +66,20 @@ pub enum LaunchError {
         /// What it wrote down about it.
         log: String,
     },
+    /// The supervisor hung before it had started anything, and was killed.
+    #[error("the supervisor started nothing in {} s and was killed: {log}", .waited.as_secs())]
+    Hung {
+        /// How long it was waited for.
+        waited: Duration,
+        /// What it wrote down.
+        log: String,
+    },
 }
 
 impl Process {
     /// Starts a game server under a supervisor of its own, which outlives this agent, and waits until it runs
-    /// or is known not to. Creates the run directory if need be.
+    /// or is known not to. Creates the run directory if need be. A supervisor that hangs for half a minute is ended,
+    /// with whatever it started.
     ///
     /// Dropping the future leaves the launch to itself: [`Process::attach`] finds what became of it.
     ///
@@ -124,13 +139,13 @@ async fn start(supervisor: &Supervisor, dir: &RunDir) -> Result<Process, LaunchE
         .and_then(|alive| alive.ok_or_else(no_other_end))
         .map_err(LaunchError::Directory)?;
     let mut child = spawn(supervisor, dir)?;
-    let status = tokio::select! {
-        news = alive.next() => match news {
-            News::Runs => None,
-            News::Gone => Some(child.wait().await.map_err(LaunchError::Directory)?),
-        },
-        status = child.wait() => Some(status.map_err(LaunchError::Directory)?),
+    let Ok(status) = timeout(STARTING, word(&mut alive, &mut child)).await else {
+        // An error says that it has ended by itself; what it left is found as after any end.
+        drop(child.start_kill());
+        drop(timeout(DYING, child.wait()).await);
+        return Err(LaunchError::Hung { waited: STARTING, log: log(dir) });
     };
+    let status = status.map_err(LaunchError::Directory)?;
     drop(both);
     let started = read_json(&dir.file(STARTED)).map_err(LaunchError::Directory)?;
     match (started, status) {
@@ -144,6 +159,17 @@ async fn start(supervisor: &Supervisor, dir: &RunDir) -> Result<Process, LaunchE
         }
         (None, Some(status)) => Err(LaunchError::Supervisor { status, log: log(dir) }),
         (None, None) => Err(LaunchError::Directory(io::ErrorKind::NotFound.into())),
+    }
+}
+
+/// Waits until the supervisor says that the process runs, or for its exit status.
+async fn word(alive: &mut Alive, child: &mut Child) -> io::Result<Option<ExitStatus>> {
+    tokio::select! {
+        news = alive.next() => match news {
+            News::Runs => Ok(None),
+            News::Gone => child.wait().await.map(Some),
+        },
+        status = child.wait() => status.map(Some),
     }
 }
 

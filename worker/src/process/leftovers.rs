@@ -1,6 +1,7 @@
 //! What a killed supervisor left running.
 
 use std::fmt;
+use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -8,8 +9,8 @@ use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 
 use super::kernel::{self, Stat};
-use crate::run_dir::Started;
-use crate::supervisor::Holder;
+use crate::run_dir::{RunDir, Started};
+use crate::supervisor::{Holder, Lock};
 
 /// How long killed processes may take to be gone. They need more only while the kernel holds them, as with a
 /// network file system that does not answer.
@@ -61,6 +62,18 @@ pub(super) fn kill(holder: Option<Holder>, started: Option<Started>) -> Killed {
         }
         thread::sleep(PAUSE);
     }
+}
+
+/// Kills the supervisor that has a run's lock, if it has said who it is. What it started is for [`kill`].
+pub(super) fn kill_supervisor(dir: &RunDir) -> io::Result<()> {
+    if let Some(holder) = Lock::holder(dir)?
+        && holder.is_of_this_boot()
+        && holder.start_time.is_some()
+        && kernel::stat(holder.pid).map(|stat| stat.start_time) == holder.start_time
+    {
+        let _ = signal::kill(Pid::from_raw(holder.pid), Signal::SIGKILL);
+    }
+    Ok(())
 }
 
 /// Who is still there of a game server: of its process group when that was written down, else of the session,

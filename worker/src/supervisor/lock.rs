@@ -2,12 +2,17 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::process::kernel;
 use crate::run_dir::{LOCK, RunDir};
+
+/// How often a lock that somebody has is tried again.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// The right to change a run's files; given back when it is dropped or its process ends, however that ends.
 #[derive(Debug)]
@@ -42,11 +47,22 @@ impl Lock {
         }
     }
 
-    /// Waits for the lock, in the way of the whole thread: for when its holder is about to be gone.
-    pub(crate) fn take(dir: &RunDir) -> io::Result<Self> {
-        let file = open(dir)?;
-        file.lock()?;
-        Ok(Self { file })
+    /// Waits for the lock, in the way of the whole thread: for when its holder is about to be gone. `None` when somebody
+    /// has it still.
+    pub(crate) fn take(dir: &RunDir, patience: Duration) -> io::Result<Option<Self>> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let lock = Self::try_take(dir)?;
+            if lock.is_some() || Instant::now() > deadline {
+                return Ok(lock);
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
+    /// Who has the lock, as far as that was written down, or had it last.
+    pub(crate) fn holder(dir: &RunDir) -> io::Result<Option<Holder>> {
+        Self { file: open(dir)? }.last_holder()
     }
 
     /// Writes down that this process is the run's supervisor.

@@ -5,6 +5,7 @@
 mod agents;
 mod console;
 mod endings;
+mod hangs;
 mod launches;
 mod output;
 mod stops;

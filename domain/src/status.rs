@@ -110,12 +110,14 @@ impl CurrentStatus {
     /// Places a report against the status known so far: its standing and the instant it counts from
     /// (the reporter's clock, clamped to the time of receipt; later only where what is shown is).
     ///
-    /// A report older than what is shown is outdated, with two exceptions, if it is newer than
-    /// `reported_as_of`, the last one of its reporter, so that nothing but our own
-    /// observation or our own clock stands between the two:
+    /// A report older than what is shown is outdated, with three exceptions, if it is news: newer than
+    /// `reported_as_of`, the last one of its reporter, so that nothing but our own observation or our
+    /// own clock stands between the two:
     /// - An end is the truth whenever it is heard of. While a reporter is cut off, its entity is
-    ///   declared lost, and later recovered, after the instant at which it really ended. Nothing but an
-    ///   end is believed so late: that it ran *before* the loss does not prove that it lives.
+    ///   declared lost, and later recovered, after the instant at which it really ended.
+    /// - After a recovery anything is: we only showed again what we knew before. While it is lost
+    ///   nothing but an end is believed so late: that it ran *before* the loss does not prove that it
+    ///   lives. A recovery then [returns](Self::heard_late) to it.
     /// - Of a clock that runs ahead, all reports count from their receipt, and two may be received at
     ///   the same instant.
     #[must_use]
@@ -128,15 +130,22 @@ impl CurrentStatus {
         match current {
             Some(current) if current.status.is_terminal() => (Standing::AfterTerminal, as_of),
             Some(current) if as_of <= current.as_of => {
-                let is_news = reported_as_of.is_none_or(|last| report.as_of > last);
                 let is_clamped = as_of < report.as_of;
-                if is_news && (report.status.is_terminal() || is_clamped) {
+                let is_believed = report.status.is_terminal() || is_clamped || !current.is_lost();
+                if is_believed && is_news(reported_as_of, report.as_of) {
                     (Standing::Current, Self::next_as_of(Some(current), as_of))
                 } else {
                     (Standing::Outdated, as_of)
                 }
             }
             Some(_) | None => (Standing::Current, as_of),
+        }
+    }
+
+    /// What was heard of a lost entity, though not since when: it is the status to return to.
+    pub(crate) const fn heard_late(&mut self, status: StatusType) {
+        if self.is_lost() {
+            self.before_loss = Some(status);
         }
     }
 
@@ -149,6 +158,12 @@ impl CurrentStatus {
             None => now,
         }
     }
+}
+
+/// Whether a report says what its reporter has not said before, nor said otherwise since; `last` is its
+/// [last](last_reported) instant.
+pub(crate) fn is_news(last: Option<Instant>, reported_as_of: Instant) -> bool {
+    last.is_none_or(|last| reported_as_of > last)
 }
 
 /// The last instant of a reporter, as sent, after one more report of it: what counts moves it, also

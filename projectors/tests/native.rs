@@ -78,10 +78,27 @@ async fn what_is_told_with_a_status_stays_until_something_else_is_told() {
         });
         assert_eq!(instance(&system, &DETAIL).await, crashed);
 
-        // What is not the current status tells nothing that is shown.
+        // What is not the current status changes nothing that is shown.
         let late = StatusDetail { pid: Some(1), signal: Some(9), ..StatusDetail::default() };
         system.instance_tells(12, Running, at(2), (Some(late), None)).await;
         assert_eq!(instance(&system, &DETAIL).await, crashed);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_told_while_it_was_lost_is_shown_from_its_recovery_on_with_the_process() {
+    with_system(|system| async move {
+        system.register_native(6, "attic", at(0)).await;
+        system.create_instance(12, 6, at(0)).await;
+        system.instance_reports(12, Created, at(1)).await;
+        system.instance_lost(12, InstanceLostBy::Worker, at(1_000)).await;
+        let started = StatusDetail { pid: Some(4711), ..StatusDetail::default() };
+        system.instance_tells(12, Running, at(2), (Some(started), None)).await;
+        let columns = ["status", "pid"];
+        assert_eq!(instance(&system, &columns).await, json!({"status": "LOST", "pid": 4711}));
+        system.instance(12, InstanceCommand::DeclareRecovered { at: at(61_000) }).await;
+        assert_eq!(instance(&system, &columns).await, json!({"status": "RUNNING", "pid": 4711}));
     })
     .await;
 }

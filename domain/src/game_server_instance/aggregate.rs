@@ -5,7 +5,7 @@ use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
 
-use crate::status::last_reported;
+use crate::status::{is_news, last_reported};
 use crate::{
     CurrentStatus, GameServerConfigId, GameServerId, GameServerInstanceId, Instant, Standing,
     StatusType, WorkerId,
@@ -199,6 +199,12 @@ impl GameServerInstance {
         self.run.as_ref().ok_or(InstanceRefusal::NotFound)
     }
 
+    fn heard_late(&mut self, status: StatusType) {
+        if let Some(current) = &mut self.status {
+            current.heard_late(status);
+        }
+    }
+
     fn next_as_of(&self, now: Instant) -> Instant {
         CurrentStatus::next_as_of(self.status.as_ref(), now)
     }
@@ -253,9 +259,11 @@ impl Aggregate for GameServerInstance {
                 standing,
                 detail: _,
             } => {
+                let is_news = is_news(self.reported_as_of, reported_as_of);
                 self.reported_as_of = last_reported(self.reported_as_of, reported_as_of, standing);
                 match standing {
                     Standing::Current => self.show(status, as_of),
+                    Standing::Outdated if is_news => self.heard_late(status),
                     Standing::Outdated | Standing::AfterTerminal => {}
                 }
             }

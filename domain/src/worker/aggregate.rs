@@ -6,7 +6,7 @@ use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
 
-use crate::status::last_reported;
+use crate::status::{is_news, last_reported};
 use crate::{CurrentStatus, Instant, RequestId, Standing, StatusReport, StatusType, WorkerId};
 
 use super::agent::{Agent, AttachedAgent, require_name};
@@ -198,6 +198,12 @@ impl Worker {
         }
     }
 
+    fn heard_late(&mut self, status: StatusType) {
+        if let Some(current) = &mut self.status {
+            current.heard_late(status);
+        }
+    }
+
     fn next_as_of(&self, now: Instant) -> Instant {
         CurrentStatus::next_as_of(self.status.as_ref(), now)
     }
@@ -231,9 +237,11 @@ impl Aggregate for Worker {
                 self.agent = Some(AttachedAgent { agent_id, agent_version, attached_at });
             }
             WorkerEvent::WorkerStatusReported { status, reported_as_of, as_of, standing } => {
+                let is_news = is_news(self.reported_as_of, reported_as_of);
                 self.reported_as_of = last_reported(self.reported_as_of, reported_as_of, standing);
                 match standing {
                     Standing::Current => self.status = Some(CurrentStatus::observed(status, as_of)),
+                    Standing::Outdated if is_news => self.heard_late(status),
                     Standing::Outdated | Standing::AfterTerminal => {}
                 }
             }

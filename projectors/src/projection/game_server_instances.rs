@@ -43,9 +43,20 @@ pub(crate) struct InstanceRow {
 }
 
 pub(crate) enum InstanceChange {
-    Shown { status: ShownStatus, lost_by: Option<InstanceLostBy>, detail: Option<StatusDetail> },
+    Shown {
+        status: ShownStatus,
+        lost_by: Option<InstanceLostBy>,
+        detail: Option<StatusDetail>,
+    },
+    /// A report that changes no status tells which process it was.
+    Ran {
+        pid: i32,
+    },
     Progressed(Progress),
-    Closed { at: Instant, by: InstanceClosedBy },
+    Closed {
+        at: Instant,
+        by: InstanceClosedBy,
+    },
 }
 
 impl InstanceRow {
@@ -184,7 +195,14 @@ impl Row for InstanceRow {
                 progress_bytes_total: None,
                 position: event.position().0,
             })),
-            InstanceEvent::InstanceStatusReported { detail, .. } => shown(None, detail.as_ref()),
+            InstanceEvent::InstanceStatusReported { detail, .. } => {
+                let detail = detail.as_ref();
+                let ran = || {
+                    let pid = detail?.pid?;
+                    Some(Touch::Changed(event.entity_id, InstanceChange::Ran { pid }))
+                };
+                shown(None, detail).or_else(ran)
+            }
             InstanceEvent::InstanceLost { by, .. } => shown(Some(*by), None),
             InstanceEvent::InstanceRecovered { .. }
             | InstanceEvent::InstanceStatusConcluded { .. } => shown(None, None),
@@ -224,6 +242,9 @@ impl Row for InstanceRow {
                     self.progress(None);
                 }
                 self.learn(detail.unwrap_or_default());
+            }
+            InstanceChange::Ran { pid } => {
+                self.pid.get_or_insert(pid);
             }
             InstanceChange::Progressed(progress) => self.progress(Some(progress)),
             InstanceChange::Closed { at, by } => {

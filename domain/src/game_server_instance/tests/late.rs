@@ -82,7 +82,7 @@ fn an_end_that_was_heard_of_late_stays() {
 
 #[test]
 fn that_it_ran_before_it_was_lost_does_not_prove_that_it_lives() {
-    for history in [history(LostWithItsWorker), history(LostBySilence), recovered_later()] {
+    for history in [history(LostWithItsWorker), history(LostBySilence)] {
         given::<GameServerInstance>(history)
             .when(report(StatusType::Running, at(20)))
             .then_expect_events(vec![reported_with(
@@ -91,6 +91,44 @@ fn that_it_ran_before_it_was_lost_does_not_prove_that_it_lives() {
                 at(20),
             )]);
     }
+}
+
+#[test]
+fn a_recovery_returns_to_what_was_heard_late() {
+    let came_up = |as_of| vec![created(), reported(StatusType::Created, at(10)), lost_at(as_of)];
+    let late = |status, as_of| reported_with(Standing::Outdated, status, as_of);
+    let [initializing, running] = [(StatusType::Initializing, 20), (StatusType::Running, 25)]
+        .map(|(status, seconds)| late(status, at(seconds)));
+    let declare = || InstanceCommand::DeclareRecovered { at: at(NOW) };
+    given::<GameServerInstance>(
+        [came_up(at(30)), vec![initializing.clone(), running.clone()]].concat(),
+    )
+    .when(declare())
+    .then_expect_events(vec![recovered(StatusType::Running, at(NOW))]);
+    // What its reporter has said otherwise since is no news.
+    given::<GameServerInstance>([came_up(at(30)), vec![running, initializing]].concat())
+        .when(declare())
+        .then_expect_events(vec![recovered(StatusType::Running, at(NOW))]);
+}
+
+#[test]
+fn after_a_recovery_news_from_before_it_is_shown_right_after_it() {
+    given::<GameServerInstance>(recovered_later())
+        .when(report(StatusType::Running, at(10)))
+        .then_expect_events(vec![reported_with(Standing::Outdated, StatusType::Running, at(10))]);
+    let recovered = vec![
+        created(),
+        reported(StatusType::Created, at(10)),
+        lost_at(at(30)),
+        recovered(StatusType::Created, at(61)),
+    ];
+    given::<GameServerInstance>(recovered)
+        .when(report(StatusType::Running, at(20)))
+        .then_expect_events(vec![shown_as_of(StatusType::Running, at(20), next(at(61)))]);
+}
+
+fn lost_at(as_of: Instant) -> InstanceEvent {
+    lost(InstanceLostBy::Worker, as_of)
 }
 
 #[test]

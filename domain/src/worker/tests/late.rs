@@ -46,11 +46,24 @@ fn an_end_of_before_a_loss_or_recovery_is_shown_right_after_it_and_stays() {
 
 #[test]
 fn that_it_ran_before_it_was_lost_does_not_prove_that_it_lives() {
-    for history in [history(LostWithoutStatus), history(LostWhileRunning), recovered_later()] {
+    for history in [history(LostWithoutStatus), history(LostWhileRunning)] {
         given::<Worker>(history).when(report(StatusType::Running, at(20))).then_expect_events(
             vec![reported_with(Standing::Outdated, StatusType::Running, at(20))],
         );
     }
+}
+
+#[test]
+fn a_recovery_returns_to_what_was_heard_late_and_later_news_is_shown_after_it() {
+    let lost = vec![registered(), reported(StatusType::Created, at(10)), lost(at(30))];
+    let late = reported_with(Standing::Outdated, StatusType::Initializing, at(20));
+    let recovery = recovered(at(NOW), StatusType::Initializing);
+    given::<Worker>([lost.clone(), vec![late.clone()]].concat())
+        .when(WorkerCommand::DeclareRecovered { at: at(NOW) })
+        .then_expect_events(vec![recovery.clone()]);
+    given::<Worker>([lost, vec![late, recovery]].concat())
+        .when(report(StatusType::Running, at(25)))
+        .then_expect_events(vec![shown_as_of(StatusType::Running, at(25), next(at(NOW)))]);
 }
 
 #[test]

@@ -7,6 +7,8 @@ use std::ffi::OsString;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use service::config::Env;
 
+use crate::operator::{DeadLettersVerb, ProjectionsVerb};
+
 /// The subcommand by which an agent starts this program beside a game server.
 pub const SUPERVISE: &str = "supervise";
 
@@ -110,6 +112,12 @@ pub enum Verb {
     CreateMigration(CreateMigrationOptions),
     /// Undo migrations down to a revision
     RunDowngrade(DowngradeOptions),
+    /// How far read models are, and whether they are what the log says
+    #[command(subcommand)]
+    Projections(ProjectionsVerb),
+    /// Messages that were given up on: look at them, try them again, or put them aside
+    #[command(subcommand)]
+    DeadLetters(DeadLettersVerb),
     /// Print the OpenAPI document of an API
     Openapi {
         /// The API

@@ -4,12 +4,14 @@
 //! ```text
 //! main.rs     which subcommand
 //! cli.rs      the command line: subcommands, flags, help
+//! operator.rs the same for operators' verbs
 //! process.rs  what every role's process has: settings, database, health, servers, tasks
 //! roles.rs    each role: its routers and background tasks
-//! verbs/      what is not a role: migrations, OpenAPI documents, up
+//! verbs/      what is not a role: migrations, OpenAPI documents, operators' verbs, up
 //! ```
 
 mod cli;
+mod operator;
 mod process;
 mod roles;
 mod verbs;
@@ -31,7 +33,7 @@ fn main() -> ExitCode {
         Err(error) => return fail(&error.into()),
     };
     match runtime.block_on(run(cli)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(error) => fail(&error),
     }
 }
@@ -45,9 +47,10 @@ fn supervised() -> Option<PathBuf> {
     (!directory.to_string_lossy().starts_with('-')).then(|| directory.into())
 }
 
-async fn run(cli: Cli) -> anyhow::Result<()> {
+async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let env = cli.settings.env();
     match cli.verb {
+        Verb::Projections(verb) => return verbs::projections::run(&env, verb).await,
         Verb::StartExperienceApi(options) => roles::start_experience_api(&env, &options).await,
         Verb::StartWorkerDalApi(options) => roles::start_worker_dal_api(&env, &options).await,
         Verb::StartStatusApi(options) => roles::start_status_api(&env, &options).await,
@@ -59,8 +62,10 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Verb::RunMigration => verbs::migrations::run(&env).await,
         Verb::CreateMigration(options) => verbs::migrations::create(&env, &options),
         Verb::RunDowngrade(options) => verbs::migrations::downgrade(&env, &options).await,
+        Verb::DeadLetters(verb) => verbs::dead_letters::run(&env, verb).await,
         Verb::Openapi { api } => verbs::openapi::print(api),
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// One line with the whole chain of causes: an operator reads it in a pod's last words.

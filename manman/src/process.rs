@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use axum::Router;
-use event_store::migration_state;
+use event_store::{MigrationState, migration_state};
 use messaging::{BrokerConfig, Tls};
 use service::config::{DatabaseConfig, Env, LogConfig, RabbitConfig};
 use service::health::Health;
@@ -156,6 +156,11 @@ async fn refuse_pending_migrations(pool: &PgPool, shutdown: &CancellationToken) 
     if !state.unknown.is_empty() {
         warn!(unknown = ?state.unknown, "the database was migrated by a newer version of ManMan");
     }
+    require_migrated(&state)
+}
+
+/// Says what to run while a migration is pending.
+pub fn require_migrated(state: &MigrationState) -> Result<()> {
     if !state.pending.is_empty() {
         bail!(
             "migration needs to be ran before starting: `manman run-migration` applies\n  {}",

@@ -30,15 +30,29 @@ pub async fn run(env: &Env, options: &UpOptions) -> Result<()> {
     process.serve();
 
     let shutdown = process.tasks.shutdown();
-    if shutdown.run_until_cancelled(ready(&process)).await.is_some() {
-        let lines = if options.demo {
-            demo::try_this(options, demo::add(&store).await?)
-        } else {
-            try_as_v1(options)
-        };
+    let offer = async {
+        ready(&process).await;
+        offer(&store, options).await
+    };
+    if let Some(lines) = shutdown.run_until_cancelled(offer).await {
         println!("{}\n\n{lines}\n\nCtrl-C stops.", addresses(options));
     }
     process.finish().await
+}
+
+/// What to try. Without the demo, as in a database of somebody's own that has another game server of this name,
+/// everything runs all the same.
+async fn offer(store: &EventStore, options: &UpOptions) -> String {
+    if !options.demo {
+        return try_as_v1(options);
+    }
+    match demo::add(store).await {
+        Ok(config_id) => demo::try_this(options, config_id),
+        Err(error) => {
+            tracing::warn!(error = format!("{error:#}"), "going on without the demo");
+            try_as_v1(options)
+        }
+    }
 }
 
 async fn ready(process: &Process) {

@@ -9,6 +9,7 @@
 //! up               all roles in one process, as on a laptop
 //! shutdown         SIGTERM
 //! migrations       as an operator sees them
+//! operator_verbs   projections and dead letters, as an operator and a script see them
 //! settings         malformed ones
 //! agent/           the agent on a game host: its life, its game servers, its commands
 //! agent_duplicates the same command again and again
@@ -24,6 +25,7 @@ mod bad_messages;
 mod broker_killed;
 mod database_away;
 mod migrations;
+mod operator_verbs;
 mod settings;
 mod shutdown;
 mod support;

@@ -1,5 +1,7 @@
 //! All roles in one process, as on a laptop.
 
+use serde_json::json;
+
 use crate::support::{Broker, Database, Up};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -30,5 +32,20 @@ async fn a_second_up_goes_on_where_the_first_stopped() {
     for api in [experience, dal, status, processor] {
         assert!(api.is_well("/readyz").await && api.is_well("/health").await);
     }
+    up.interrupt().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_name_of_the_demo_is_taken_everything_runs_without_it() {
+    let (database, broker) = (Database::create().await, Broker::start().await);
+    let up = Up::start(&database, &broker, &[]).await;
+    let [experience, ..] = up.apis();
+    let theirs = json!({"name": "demo", "server_type": "STEAM", "app_id": 4711});
+    experience.post_json("/v1/game-servers", &theirs).await.created();
+    up.interrupt().await;
+
+    let up = Up::start(&database, &broker, &["--demo"]).await;
+    let answers = up.offers_what_works().await;
+    assert!(answers.iter().any(|(line, _)| line.contains("/worker/create")), "{answers:?}");
     up.interrupt().await;
 }

@@ -10,6 +10,8 @@
 
 state=$repository/.dev
 scripts=$repository/deploy/dev
+# What the agent installs and, in .manman, remembers.
+worker_directory=$state/worker
 address_names=(EXPERIENCE_URL WORKER_DAL_URL STATUS_URL PROCESSOR_URL AMQP_URL POSTGRES_URL)
 
 # What this command started, in order, for stop_started.
@@ -263,9 +265,13 @@ ensure_worker() {
   say "starting an agent (log: .dev/worker.log)"
   [[ ! -f $state/worker.log ]] || mv "$state/worker.log" "$state/worker.log.1"
   started+=(worker)
+  # The caller's are for some agent of his own: this one is found again, and stopped, by where its files are.
+  # shellcheck disable=SC2086 # a list of names
+  unset ${!MANMAN_WORKER_@}
   export MANMAN_HOST_URL=$WORKER_DAL_URL
-  export MANMAN_WORKER_NAME=${MANMAN_WORKER_NAME:-dev}
-  export MANMAN_WORKER_INSTALL_DIRECTORY=${MANMAN_WORKER_INSTALL_DIRECTORY:-$state/worker}
+  export MANMAN_WORKER_NAME=dev
+  export MANMAN_WORKER_INSTALL_DIRECTORY=$worker_directory
+  export MANMAN_WORKER_STATE_DIRECTORY=$worker_directory/.manman
   export STEAMCMD_EXECUTABLE=${STEAMCMD_EXECUTABLE:-$(dirname "$manman")/demo-steamcmd}
   daemon "$state/worker.log" "$state/worker.log" "${command[@]}"
   printf '%s\n' "$daemon_pid" "${command[*]} " >"$state/worker.pid"
@@ -317,7 +323,7 @@ stop_worker() {
 }
 
 # Game servers whose agent was killed. The next agent finds out how they ended, and tells.
-stop_orphans() { end_game_servers "$state/worker/.manman"; }
+stop_orphans() { end_game_servers "$worker_directory/.manman"; }
 
 stop_manman() {
   local pid

@@ -2,15 +2,19 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use service::health::Flag;
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 use uuid::Uuid;
 
 use crate::api::{ApiError, InstanceBeat};
 use crate::game_server::Host;
 use crate::run_dir::RunId;
+
+/// The pause between two questions that were not answered.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 /// What a heartbeat can find out.
 #[derive(Debug)]
@@ -50,20 +54,43 @@ pub(super) async fn beat(
                     tracing::info!("heartbeats get through again");
                 }
             }
-            Err(ApiError::Refused { status: 409, detail, .. }) => {
-                drop(findings.send(Finding::TakenOver { detail }).await);
-                return;
-            }
-            Err(ApiError::Refused { status: 404 | 410, detail, .. }) => {
-                drop(findings.send(Finding::Closed { detail }).await);
-                return;
-            }
             Err(error) => {
+                if let Some(finding) = Finding::of(&error) {
+                    drop(findings.send(finding).await);
+                    return;
+                }
                 api.fail(error.to_string());
                 if !std::mem::replace(&mut failing, true) {
                     tracing::warn!(%error, "heartbeats do not get through");
                 }
             }
+        }
+    }
+}
+
+/// Asks whether it is wanted still, for as long as it takes to be told.
+pub(super) async fn ask(host: &Host, agent_id: Uuid) -> Option<Finding> {
+    loop {
+        match host.api().heartbeat(host.worker_id(), agent_id, &[]).await {
+            Ok(()) => return None,
+            Err(error) => match Finding::of(&error) {
+                Some(finding) => return Some(finding),
+                None => sleep(ASK_AGAIN).await,
+            },
+        }
+    }
+}
+
+impl Finding {
+    fn of(error: &ApiError) -> Option<Self> {
+        match error {
+            ApiError::Refused { status: 409, detail, .. } => {
+                Some(Self::TakenOver { detail: detail.clone() })
+            }
+            ApiError::Refused { status: 404 | 410, detail, .. } => {
+                Some(Self::Closed { detail: detail.clone() })
+            }
+            _ => None,
         }
     }
 }

@@ -6,6 +6,8 @@
 
 mod heartbeats;
 mod identity;
+mod stillness;
+mod strays;
 
 use std::io;
 use std::path::PathBuf;
@@ -23,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::heartbeats::Finding;
 use self::identity::Identity;
+use self::stillness::Stillness;
 use crate::api::{Api, ApiError, Attachment, Registration};
 use crate::commands::{Asked, Command, Commands};
 use crate::config::{AgentConfig, OnSigterm};
@@ -258,20 +261,46 @@ impl Agent {
             shutdown,
         )
         .map_err(|source| AgentError::Directory { path, source })?;
-        Ok(loop {
-            tokio::select! {
+        Ok(self.take_commands(&mut commands, &mut findings).await)
+    }
+
+    /// Hands out commands until something ends that.
+    async fn take_commands(
+        &mut self,
+        commands: &mut Commands,
+        findings: &mut mpsc::Receiver<Finding>,
+    ) -> Worked {
+        let mut stillness = Stillness::new();
+        loop {
+            let command = tokio::select! {
                 biased;
                 () = self.signals.either.cancelled() => break Worked::Ended(self.end_by_signal()),
                 Some(finding) = findings.recv() => break Worked::Found(finding),
                 command = commands.next() => match command {
-                    Some(command) if command.asked == Asked::ShutDown => {
-                        break Worked::Ended(End::Worker(Some(command)));
-                    }
-                    Some(command) => self.servers.handle(command),
+                    Some(command) => Some(command),
                     None => break Worked::Ended(End::Leave),
                 },
+                () = stillness.tick() => None,
+            };
+            if stillness.was_long() {
+                tracing::warn!(
+                    "this host stood still; asking whether the worker is still this agent"
+                );
+                let asking = heartbeats::ask(&self.host, self.identity.agent_id());
+                match self.signals.either.run_until_cancelled(asking).await {
+                    Some(None) => {}
+                    Some(Some(finding)) => break Worked::Found(finding),
+                    None => break Worked::Ended(self.end_by_signal()),
+                }
             }
-        })
+            match command {
+                Some(command) if command.asked == Asked::ShutDown => {
+                    break Worked::Ended(End::Worker(Some(command)));
+                }
+                Some(command) => self.servers.handle(command),
+                None => {}
+            }
+        }
     }
 
     /// What a registration brings with it.
@@ -291,7 +320,7 @@ impl Agent {
         for status in statuses {
             self.tell(Report::WorkerStatus { status: *status });
         }
-        self.tasks.spawn(end_strays(Arc::clone(&self.host), worker_id));
+        self.tasks.spawn(strays::end(Arc::clone(&self.host), worker_id));
     }
 
     /// What the signal that came means.
@@ -350,34 +379,5 @@ struct Ends(JoinHandle<()>);
 impl Drop for Ends {
     fn drop(&mut self) {
         self.0.abort();
-    }
-}
-
-/// Ends, on paper, instances that `ManMan` believes to be on this host and that this host has never heard of: those of
-/// an agent whose directory is lost.
-async fn end_strays(host: Arc<Host>, worker_id: i32) {
-    let open = loop {
-        match host.api().open_instances(worker_id).await {
-            Ok(open) => break open,
-            Err(error) if error.is_worth_retrying() => sleep(LONGEST_PAUSE).await,
-            Err(error) => {
-                tracing::warn!(%error, "which instances are open here could not be asked");
-                return;
-            }
-        }
-    };
-    // What the list has and this host began is known once everything is told that was to be told before the list was.
-    host.reports().drained().await;
-    for instance in open {
-        if !host.reports().knows(instance.instance_id) {
-            let reason = "its agent has no record of it".to_owned();
-            tracing::warn!(
-                instance_id = instance.instance_id,
-                reason,
-                "ending an instance on paper"
-            );
-            let report = Report::StrayInstanceEnded { instance_id: instance.instance_id, reason };
-            drop(host.reports().push(worker_id, Lane::Config(instance.config_id), report));
-        }
     }
 }

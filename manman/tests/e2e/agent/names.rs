@@ -1,5 +1,6 @@
 //! A name is one worker, and one agent at a time is it.
 
+use futures::future::join_all;
 use serde_json::json;
 
 use crate::support::{Host, Server, System, eventually, id_of};
@@ -17,11 +18,7 @@ async fn a_second_agent_is_kept_out_while_the_first_one_lives_and_takes_over_whe
 
     // As a host does that is frozen, or cut off from the network.
     first.agent().signal("STOP").await;
-    let worker = format!("/v1/workers/{worker_id}");
-    eventually("the first agent is silent for too long", async || {
-        system.status.get(&worker).await.ok()["status"] == "LOST"
-    })
-    .await;
+    has_status(&system, worker_id, "LOST").await;
     second.register().await;
     assert_eq!(second.worker_id(), Some(worker_id), "the same worker, by its name");
     let ended = server.reaches("CRASHED").await;
@@ -29,21 +26,11 @@ async fn a_second_agent_is_kept_out_while_the_first_one_lives_and_takes_over_whe
     assert_eq!(ended["reason"], "its agent has no record of it");
     assert!(ended["ended_at"].is_string(), "{ended}");
 
-    first.agent().signal("CONT").await;
-    let agent = first.take_agent();
-    let told = "manman: another agent has taken this worker over";
-    eventually("the first agent is told", async || {
-        agent.said().iter().any(|line| line.starts_with(told))
-    })
-    .await;
-    assert_eq!(agent.ends().await.code(), Some(1));
+    the_first_comes_back(&system, &mut first, &second).await;
     assert_eq!(first.pids_of(server.config_id).len(), 1, "its game servers run on");
     let refused = first.agent_is_refused().await;
     assert!(refused.contains("the name \"host-1\" is taken"), "{refused}");
-    eventually("the second agent is the worker", async || {
-        system.status.get(&worker).await.ok()["status"] == "RUNNING"
-    })
-    .await;
+    has_status(&system, worker_id, "RUNNING").await;
 }
 
 async fn both_are_refused(first: &Host, second: &Host) {
@@ -56,4 +43,38 @@ async fn both_are_refused(first: &Host, second: &Host) {
     let state = first.state("");
     let words = format!("another agent (process {process}) is at work in {}", state.display());
     assert!(in_the_same_directory.contains(words.trim_end_matches('/')), "{in_the_same_directory}");
+}
+
+/// It gives up, and does nothing of what it was asked meanwhile: the second one does that.
+async fn the_first_comes_back(system: &System, first: &mut Host, second: &Host) {
+    let before = first.running();
+    let mut servers = Vec::new();
+    for name in ["a", "b", "c", "d"] {
+        servers.push(Server::demo(system, name, json!({})).await);
+    }
+    join_all(servers.iter().map(Server::start)).await;
+    // The broker knows both of them, and hands out by turns.
+    eventually("the second agent has some", async || !second.running().is_empty()).await;
+    first.agent().signal("CONT").await;
+    let agent = first.take_agent();
+    let told = "manman: another agent has taken this worker over";
+    eventually("the first agent is told", async || {
+        agent.said().iter().any(|line| line.starts_with(told))
+    })
+    .await;
+    assert_eq!(agent.ends().await.code(), Some(1));
+    assert_eq!(first.running(), before);
+    join_all(servers.iter().map(|server| server.reaches("RUNNING"))).await;
+    assert_eq!(second.running().len(), servers.len());
+    let created = "SELECT count(*) FROM events WHERE event_type = 'InstanceCreated'";
+    let started = i64::try_from(before.len() + servers.len()).unwrap();
+    assert_eq!(system.database.value::<i64>(created).await, started);
+}
+
+async fn has_status(system: &System, worker_id: i32, status: &str) {
+    let path = format!("/v1/workers/{worker_id}");
+    eventually(&format!("worker {worker_id} is {status}"), async || {
+        system.status.get(&path).await.ok()["status"] == status
+    })
+    .await;
 }

@@ -76,6 +76,14 @@ impl Server {
         .await
     }
 
+    /// Waits until the newest instance has crashed with these words in its reason, and returns it.
+    pub async fn crashes_with(&self, words: &str) -> Value {
+        self.is(&format!("{} crashes with {words}", self.config_id), "CRASHED", |instance| {
+            instance["reason"].as_str().is_some_and(|reason| reason.contains(words))
+        })
+        .await
+    }
+
     /// Waits until the newest instance is being installed and has come as far as this.
     pub async fn comes_to(&self, phase: &str) -> Value {
         self.is(&format!("{phase} {}", self.config_id), "INITIALIZING", |instance| {

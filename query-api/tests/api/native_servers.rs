@@ -99,6 +99,23 @@ async fn what_there_is_not_and_what_does_not_fit_is_refused() {
 }
 
 #[tokio::test]
+async fn what_was_asked_of_a_server_is_found_without_reading_all_requests() {
+    with_database(async |database| {
+        let mut connection = database.pool.acquire().await.unwrap();
+        sqlx::query("SET enable_seqscan = off").execute(&mut *connection).await.unwrap();
+        let plan: Vec<String> = sqlx::query_scalar(
+            "EXPLAIN SELECT * FROM read_models.worker_requests WHERE game_server_config_id = 1",
+        )
+        .fetch_all(&mut *connection)
+        .await
+        .unwrap();
+        let plan = plan.join("\n");
+        assert!(plan.contains("worker_requests_of_config"), "{plan}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_history_of_a_server_is_that_of_its_instances_and_of_what_was_asked_of_it() {
     with_database(async |database| {
         database.catalogue().await;

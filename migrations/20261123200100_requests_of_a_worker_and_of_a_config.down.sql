@@ -1,1 +1,2 @@
+DROP INDEX read_models.worker_requests_of_config;
 DROP INDEX read_models.worker_requests_of_worker;

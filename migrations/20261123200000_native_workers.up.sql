@@ -27,7 +27,7 @@ ALTER TABLE read_models.game_server_configs
     ADD COLUMN restart_window_seconds int  NOT NULL DEFAULT 600;
 
 -- Telemetry, as heartbeats are: the end of what each instance prints, as last told by its agent. Not a read
--- model; the log does not have it.
+-- model; the log does not have it. The liveness process manager forgets it a month after an instance's end.
 CREATE TABLE instance_output (
     game_server_instance_id int         PRIMARY KEY,
     lines_total             bigint      NOT NULL,

@@ -1,4 +1,5 @@
-//! The tables of heartbeats and outputs. Nobody else writes them.
+//! The tables of heartbeats and outputs. Nobody else writes them; old outputs are forgotten by the liveness
+//! process manager.
 
 use std::time::Instant;
 

@@ -4,11 +4,12 @@
 //! It compares what is with what should be, on the clock of the database, and issues commands for the
 //! difference. It remembers nothing: what it did not get to, or what happened while it was down, is
 //! a difference still. Reads may be a little stale and several replicas may run: the aggregates decide,
-//! and a loss declared twice is no event.
+//! and a loss declared twice is no event. Once an hour it also forgets old output.
 
 mod commands;
 mod config;
 mod instances;
+mod output;
 mod requests;
 mod workers;
 
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::commands::Commands;
 pub use self::config::LivenessConfig;
+use self::output::OutputPruning;
 use crate::pause::Pause;
 use crate::status::PieceStatus;
 use crate::subscription::{LONGEST_STEP, in_words};
@@ -59,6 +61,7 @@ impl Liveness {
     pub async fn run(self, shutdown: CancellationToken) {
         let mut wakeups = self.store.log.wakeups();
         let mut pause = Pause::new();
+        let mut pruning = OutputPruning::new();
         while !shutdown.is_cancelled() {
             let started = Instant::now();
             let pass = timeout(LONGEST_STEP, self.pass()).await;
@@ -68,6 +71,7 @@ impl Liveness {
                     self.status.reached(head);
                     self.status.works();
                     let pause = (started.elapsed() * REST).clamp(PACE, LONGEST_REST);
+                    pruning.prune_if_due(self.store.log.pool()).await;
                     let rest = async {
                         sleep(pause).await;
                         wakeups.wait(head, self.config.interval.saturating_sub(pause)).await;

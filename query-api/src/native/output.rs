@@ -34,14 +34,14 @@ impl Output {
     }
 }
 
-/// The end of what an instance printed, also after it ended.
+/// The end of what an instance printed. Once it ended, it is kept for 30 days after it changed last.
 #[utoipa::path(
     get,
     path = "/v1/game-server-instances/{id}/output",
     params(("id" = Id, Path, description = "Id of the instance")),
     responses(
         (status = 200, description = "Its output", body = Output),
-        (status = 404, description = "`output_not_found`: nothing was told yet", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "`output_not_found`: nothing was told yet, or too long ago", body = ProblemBody, content_type = "application/problem+json"),
         (status = 422, description = "`invalid_parameter`", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]

@@ -36,7 +36,7 @@ impl OutputPruning {
         match pruned.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
             Ok(0) => {}
             Ok(outputs) => {
-                tracing::info!(outputs, "forgot the output of instances that ended long ago")
+                tracing::info!(outputs, "forgot the output of instances that ended long ago");
             }
             Err(error) => {
                 tracing::warn!(

@@ -48,7 +48,9 @@ pub(super) async fn fill(
 
     let mut filled = begin(targets);
     let mut done = from;
-    tell(Progress::Filling { done, of: until });
+    if from < until {
+        tell(Progress::Filling { done, of: until });
+    }
     while let Some(chunk) = chunks.recv().await {
         let events = chunk?;
         for Filled { projection, until } in &mut filled {

@@ -1,5 +1,7 @@
 //! For how long the output of instances is kept.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use domain::StatusType::Running as RunningStatus;

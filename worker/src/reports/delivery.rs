@@ -1,6 +1,6 @@
 //! Delivering what is spooled: each lane in order, lanes side by side, over whichever transport is there.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -88,6 +88,9 @@ struct Courier {
     amqp: Transport,
     /// Lanes whose head failed the last time.
     troubled: HashMap<Lane, Retry>,
+    /// Lanes of which something is under way. Longer than its reports are in the queue: those are settled elsewhere, a moment
+    /// before that is known here, and what is behind them must not set out in between and then count as put back.
+    busy: HashSet<Lane>,
     under_way: FuturesUnordered<BoxFuture<'static, Done>>,
     calls: usize,
     /// Away with a batch when it is not here.
@@ -106,6 +109,7 @@ impl Courier {
             http: Transport::new("the Worker DAL API"),
             amqp: Transport::new("the broker"),
             troubled: HashMap::new(),
+            busy: HashSet::new(),
             under_way: FuturesUnordered::new(),
             calls: 0,
             is_keeping_house: false,
@@ -119,7 +123,7 @@ impl Courier {
         let mut calls = Vec::new();
         let mut status_lanes = Vec::new();
         for head in heads {
-            if self.not_before(head.lane, now).is_some() {
+            if self.busy.contains(&head.lane) || self.not_before(head.lane, now).is_some() {
                 continue;
             }
             match head.telling {
@@ -127,6 +131,7 @@ impl Courier {
                 Telling::Status(_) => status_lanes.push(head.lane),
                 settled @ (Telling::Known | Telling::Pointless { .. }) => {
                     self.shared.queue().begin(head.lane);
+                    self.busy.insert(head.lane);
                     let shared = Arc::clone(&self.shared);
                     self.under_way.push(Box::pin(settle(shared, head.spooled, settled)));
                 }
@@ -153,6 +158,7 @@ impl Courier {
         let most = if self.http.is_in_doubt() { 1 } else { CALLS };
         for (lane, spooled, what) in calls.into_iter().take(most.saturating_sub(self.calls)) {
             self.shared.queue().begin(lane);
+            self.busy.insert(lane);
             self.calls += 1;
             let (shared, api) = (Arc::clone(&self.shared), self.api.clone());
             self.under_way.push(Box::pin(call(shared, api, spooled, what)));
@@ -169,6 +175,7 @@ impl Courier {
         for lane in lanes {
             let room = BATCH.saturating_sub(batch.len());
             batch.add(&self.topology, *lane, queue.begin_statuses(*lane, room));
+            self.busy.insert(*lane);
         }
         drop(queue);
         let (shared, topology) = (Arc::clone(&self.shared), self.topology.clone());
@@ -189,16 +196,21 @@ impl Courier {
     fn take_in(&mut self, done: Done) {
         match done {
             Done::Called(called) => self.take_in_call(called),
-            Done::Settled(lane) => self.shared.queue().put_back(lane),
+            Done::Settled(lane) => self.put_back(lane),
             Done::Published(published) => self.take_in_batch(*published),
             Done::HouseKept => self.is_keeping_house = false,
         }
     }
 
+    fn put_back(&mut self, lane: Lane) {
+        self.busy.remove(&lane);
+        self.shared.queue().put_back(lane);
+    }
+
     fn take_in_call(&mut self, called: Called) {
         let (lane, now) = (called.spooled.lane, Instant::now());
         self.calls -= 1;
-        self.shared.queue().put_back(lane);
+        self.put_back(lane);
         match called.result {
             Ok(()) => {
                 self.http.delivered(1);
@@ -229,7 +241,7 @@ impl Courier {
     fn take_in_batch(&mut self, published: Published) {
         let now = Instant::now();
         for lane in &published.lanes {
-            self.shared.queue().put_back(*lane);
+            self.put_back(*lane);
         }
         match &published.result {
             Ok(told) => self.amqp.delivered(*told),

@@ -112,6 +112,32 @@ async fn an_outcome_whose_report_was_lost_with_its_spool_is_told_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_outcome_that_is_on_its_way_is_not_told_again_however_often_the_agent_restarts() {
+    with_host(|host| async move {
+        let mut agent = host.agent().await;
+        host.log.hold_outcomes(true);
+        let (id, first) = message(&Body::start(1));
+        host.send([&first]).await;
+        agent.next().await.fulfilled(None);
+        drop(agent);
+        host.log.add(listed(id, "start", Some(1), &[]));
+        for _ in 0..3 {
+            let mut agent = host.agent().await;
+            // Of no request, so that it adds no report; and it waits for the list.
+            host.send([&raw(None, r#"{"command_type":"STOP","command_args":["1"]}"#)]).await;
+            let stop = agent.next().await;
+            assert_eq!(stop.asked, STOP);
+            stop.fulfilled(None);
+            assert_eq!(host.spooled(), 1);
+        }
+        host.log.hold_outcomes(false);
+        let _agent = host.agent().await;
+        assert_eq!(host.log.outcome(id).await.0, "fulfilled");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_understood_is_refused_and_put_aside_and_harms_nobody() {
     with_host(|host| async move {
         let mut agent = host.agent().await;

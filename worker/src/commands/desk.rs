@@ -95,8 +95,8 @@ impl Desk {
                 self.revive(id, seen);
             }
             (Seen::DoneEarlier, _) => {
-                // An earlier agent's report of it may have been lost with its disk. If it is only on its way, the
-                // first one counts.
+                // An earlier agent's report of it was lost with its disk, or was delivered a moment ago; then the first
+                // one counts.
                 let record = ledger.tell_again(id);
                 drop(ledger);
                 let Some(record) = record else { return };

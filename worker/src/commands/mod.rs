@@ -86,7 +86,7 @@ impl Commands {
         shutdown: CancellationToken,
     ) -> io::Result<Self> {
         let (journal, records) = Journal::open(directory)?;
-        let ledger = Ledger::new(worker_id, journal, records);
+        let ledger = Ledger::new(worker_id, journal, records, &reports.outcomes());
         let config = ConsumerConfig {
             queue: topology.command_queue(EntityType::Worker, worker_id),
             prefetch: PREFETCH,

@@ -34,11 +34,13 @@ mod telling;
 mod ticket;
 mod transport;
 
+use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use messaging::{Broker, Topology};
+use uuid::Uuid;
 
 pub use self::delivery::Delivery;
 use self::queue::{Entry, Queue};
@@ -108,6 +110,12 @@ impl Reports {
     #[must_use]
     pub fn knows(&self, instance_id: i32) -> bool {
         self.shared.queue().instances.knows(instance_id)
+    }
+
+    /// The commands whose outcome is not delivered yet.
+    #[must_use]
+    pub fn outcomes(&self) -> HashSet<Uuid> {
+        self.shared.queue().outcomes()
     }
 
     /// Nobody will ask for this run's instance any more. What was reported of it is delivered all the same.

@@ -1,14 +1,15 @@
 //! The undelivered reports in memory, lane by lane.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use metrics::gauge;
 use tokio::sync::{oneshot, watch};
+use uuid::Uuid;
 
 use super::instances::Instances;
 use super::metrics::UNDELIVERED;
-use super::report::{Lane, Spooled};
+use super::report::{Lane, Report, Spooled};
 use super::telling::{Status, Telling, telling};
 use super::ticket::Fate;
 use crate::run_dir::RunId;
@@ -205,6 +206,16 @@ impl Queue {
     /// Whether something of a run is not told yet.
     pub(super) fn has_reports_of(&self, run_id: RunId) -> bool {
         self.lanes.values().flatten().any(|entry| entry.spooled.report.run_id() == Some(run_id))
+    }
+
+    /// The commands whose outcome is not told yet.
+    pub(super) fn outcomes(&self) -> HashSet<Uuid> {
+        let reports = self.lanes.values().flatten().map(|entry| &entry.spooled.report);
+        let command = |report: &Report| match report {
+            Report::CommandOutcome { command_id, .. } => Some(*command_id),
+            _ => None,
+        };
+        reports.filter_map(command).collect()
     }
 
     /// Removes the forgotten runs of which nothing is left to tell; whether there were any.

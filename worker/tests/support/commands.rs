@@ -36,6 +36,8 @@ pub struct Log {
     asked: watch::Sender<u32>,
     /// While set, nobody gets the list.
     held: watch::Sender<bool>,
+    /// While set, no outcome is taken.
+    outcomes_held: watch::Sender<bool>,
 }
 
 impl Log {
@@ -45,6 +47,10 @@ impl Log {
 
     pub fn hold(&self, hold: bool) {
         self.held.send_replace(hold);
+    }
+
+    pub fn hold_outcomes(&self, hold: bool) {
+        self.outcomes_held.send_replace(hold);
     }
 
     /// Returns once the list was asked for this often.
@@ -97,6 +103,7 @@ async fn resolve(
     Path((_, command_id)): Path<(i32, Uuid)>,
     Json(body): Json<Value>,
 ) -> StatusCode {
+    log.outcomes_held.subscribe().wait_for(|held| !held).await.unwrap();
     let pending = |command: &Value| command["command_id"] != json!(command_id);
     log.pending.lock().unwrap().retain(pending);
     log.outcomes.send_modify(|outcomes| outcomes.push((command_id, body)));
@@ -176,6 +183,13 @@ impl Host {
 
     pub fn journal(&self) -> PathBuf {
         self.directory.path().join("commands")
+    }
+
+    /// How many reports are in the spool.
+    pub fn spooled(&self) -> usize {
+        let files = std::fs::read_dir(self.directory.path().join("spool")).unwrap();
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.starts_with(|letter: char| letter.is_ascii_digit())).count()
     }
 
     /// An agent that subscribes; the host's broker is where it usually is.

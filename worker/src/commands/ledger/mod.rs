@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use chrono::{DateTime, Utc};
 use messaging::Delivery;
@@ -75,8 +75,14 @@ pub(super) enum Seen {
 
 impl Ledger {
     /// Begins with what earlier agents left. What they had in work and what may be repeated waits for its turn again;
-    /// the ids of the rest are returned: they are open, and to be ended.
-    pub(super) fn new(worker_id: i32, journal: Journal, records: Vec<Record>) -> (Self, Vec<Uuid>) {
+    /// the ids of the rest are returned: they are open, and to be ended. `telling` are those whose outcome is on its
+    /// way, so that nobody tells it once more.
+    pub(super) fn new(
+        worker_id: i32,
+        journal: Journal,
+        records: Vec<Record>,
+        telling: &HashSet<Uuid>,
+    ) -> (Self, Vec<Uuid>) {
         let next_sequence = records.last().map_or(0, |record| record.sequence + 1);
         let mut ledger = Self {
             worker_id,
@@ -89,7 +95,8 @@ impl Ledger {
         let mut stranded = Vec::new();
         for record in records {
             let (State::Accepted, Some(asked)) = (record.state, record.asked) else {
-                ledger.known.insert(record.id, Known::Done { told: false });
+                let told = telling.contains(&record.id);
+                ledger.known.insert(record.id, Known::Done { told });
                 continue;
             };
             let repeatable = record.worker_id == worker_id && !matches!(asked, Asked::Stdin { .. });

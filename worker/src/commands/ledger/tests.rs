@@ -4,7 +4,7 @@ use super::*;
 
 fn ledger(directory: &TempDir) -> Ledger {
     let (journal, records) = Journal::open(directory.path().to_owned()).unwrap();
-    Ledger::new(6, journal, records).0
+    Ledger::new(6, journal, records, &HashSet::new()).0
 }
 
 fn enter(ledger: &mut Ledger, asked: Asked) -> Uuid {
@@ -95,14 +95,14 @@ fn what_was_in_work_waits_first_and_in_its_order_unless_it_must_not_be_repeated(
         earlier.accept(*id);
     }
     let (journal, records) = Journal::open(directory.path().to_owned()).unwrap();
-    let (mut later, stranded) = Ledger::new(6, journal, records);
+    let (mut later, stranded) = Ledger::new(6, journal, records, &HashSet::new());
     assert_eq!(stranded, [ids[1]]);
     enter(&mut later, start(3));
     for asked in [start(1), stop(1), Asked::ShutDown, start(3)] {
         assert_eq!(take(&mut later), Some(asked));
     }
     let (journal, records) = Journal::open(directory.path().to_owned()).unwrap();
-    let (mut another, stranded) = Ledger::new(7, journal, records);
+    let (mut another, stranded) = Ledger::new(7, journal, records, &HashSet::new());
     assert_eq!(stranded, ids[..4], "they were asked of worker 6");
     assert_eq!(take(&mut another), None);
 }

@@ -7,10 +7,11 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-/// After this long without a sign of life another agent may take the worker over.
-const LONG: Duration = Duration::from_secs(5);
+/// Another agent may take the worker over five seconds after the last sign of life, and that may have been two or three
+/// seconds old when the stillness began.
+const LONG: Duration = Duration::from_secs(2);
 /// How often it is noted that this process runs.
-const NOTED: Duration = Duration::from_secs(1);
+const NOTED: Duration = Duration::from_millis(500);
 
 /// Notes that time passes, by the clock on the wall: others may stand still with the host.
 pub(super) struct Stillness {

@@ -117,7 +117,7 @@ impl CurrentStatus {
     ///   declared lost, and later recovered, after the instant at which it really ended.
     /// - After a recovery anything is: we only showed again what we knew before. While it is lost
     ///   nothing but an end is believed so late: that it ran *before* the loss does not prove that it
-    ///   lives. A recovery then [returns](Self::heard_late) to it.
+    ///   lives. A recovery then returns to it.
     /// - Of a clock that runs ahead, all reports count from their receipt, and two may be received at
     ///   the same instant.
     #[must_use]

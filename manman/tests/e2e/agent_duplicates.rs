@@ -8,7 +8,7 @@ use lapin::types::FieldTable;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::support::{Host, Inbox, Message, Server, System, shown};
+use crate::support::{Host, Inbox, Message, Server, System, eventually, shown};
 
 const EXCHANGE: &str = "internal_service_events";
 
@@ -71,6 +71,11 @@ async fn a_message_that_is_of_no_request_is_known_by_its_own_id() {
     host.kill9_agent().await;
     commands.again(&start, 1).await;
     host.start_agent();
+    // What is sent before is lost with the old queue, and nothing has it written down.
+    eventually("the agent consumes its queue", async || {
+        host.agent().said().iter().any(|line| line.contains("subscribed"))
+    })
+    .await;
     nothing_runs_when_all_is_read(&host, &server, 2).await;
     assert_eq!(system.database.instances().await.len(), 1);
     every_command_has_one_outcome(&system, 3).await;

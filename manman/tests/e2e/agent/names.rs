@@ -66,9 +66,11 @@ async fn the_first_comes_back(system: &System, first: &mut Host, second: &Host) 
     assert_eq!(first.running(), before);
     join_all(servers.iter().map(|server| server.reaches("RUNNING"))).await;
     assert_eq!(second.running().len(), servers.len());
-    let created = "SELECT count(*) FROM events WHERE event_type = 'InstanceCreated'";
-    let started = i64::try_from(before.len() + servers.len()).unwrap();
-    assert_eq!(system.database.value::<i64>(created).await, started);
+    let began: Vec<_> = system.database.instances().await.iter().map(|it| it.config_id).collect();
+    let of_all =
+        before.iter().map(|game| game.config_id).chain(servers.iter().map(|it| it.config_id));
+    assert!(of_all.clone().all(|config_id| began.contains(&config_id)), "{began:?}");
+    assert_eq!(began.len(), of_all.count(), "each once: {began:?}");
 }
 
 async fn has_status(system: &System, worker_id: i32, status: &str) {

@@ -11,6 +11,7 @@ use messaging::{Broker, PublishError, Publisher, Topology};
 use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::queue::Head;
 use super::report::{Lane, Spooled};
 use super::retry::Retry;
 use super::shared::Shared;
@@ -119,10 +120,9 @@ impl Courier {
     /// Sets out with everything that can be told now.
     fn set_out(&mut self) {
         let now = Instant::now();
-        let heads = self.shared.queue().heads();
         let mut calls = Vec::new();
         let mut status_lanes = Vec::new();
-        for head in heads {
+        for head in self.heads() {
             if self.busy.contains(&head.lane) || self.not_before(head.lane, now).is_some() {
                 continue;
             }
@@ -130,7 +130,7 @@ impl Courier {
                 Telling::Call(call) => calls.push((head.lane, head.spooled, call)),
                 Telling::Status(_) => status_lanes.push(head.lane),
                 settled @ (Telling::Known | Telling::Pointless { .. }) => {
-                    self.shared.queue().begin(head.lane);
+                    self.shared.queue().begin(&head.spooled);
                     self.busy.insert(head.lane);
                     let shared = Arc::clone(&self.shared);
                     self.under_way.push(Box::pin(settle(shared, head.spooled, settled)));
@@ -144,7 +144,18 @@ impl Courier {
             self.amqp.caught_up(now);
         }
         self.start_calls(calls, now);
-        self.start_batch(&status_lanes, now);
+        self.start_batch(status_lanes, now);
+    }
+
+    /// What could be told next. Who waits for an outcome does not wait for the broker too: it may be away for longer than
+    /// the command has time.
+    fn heads(&self) -> Vec<Head> {
+        let queue = self.shared.queue();
+        let mut heads = queue.heads();
+        if self.amqp.is_in_doubt() {
+            heads.extend(queue.outcomes_behind_statuses());
+        }
+        heads
     }
 
     fn start_calls(&mut self, mut calls: Vec<(Lane, Arc<Spooled>, Call)>, now: Instant) {
@@ -157,7 +168,7 @@ impl Courier {
         });
         let most = if self.http.is_in_doubt() { 1 } else { CALLS };
         for (lane, spooled, what) in calls.into_iter().take(most.saturating_sub(self.calls)) {
-            self.shared.queue().begin(lane);
+            self.shared.queue().begin(&spooled);
             self.busy.insert(lane);
             self.calls += 1;
             let (shared, api) = (Arc::clone(&self.shared), self.api.clone());
@@ -165,7 +176,9 @@ impl Courier {
         }
     }
 
-    fn start_batch(&mut self, lanes: &[Lane], now: Instant) {
+    fn start_batch(&mut self, mut lanes: Vec<Lane>, now: Instant) {
+        // An outcome may have set out in the meantime.
+        lanes.retain(|lane| !self.busy.contains(lane));
         if lanes.is_empty() || self.amqp.not_before(now).is_some() {
             return;
         }
@@ -174,8 +187,8 @@ impl Courier {
         let mut queue = self.shared.queue();
         for lane in lanes {
             let room = BATCH.saturating_sub(batch.len());
-            batch.add(&self.topology, *lane, queue.begin_statuses(*lane, room));
-            self.busy.insert(*lane);
+            batch.add(&self.topology, lane, queue.begin_statuses(lane, room));
+            self.busy.insert(lane);
         }
         drop(queue);
         let (shared, topology) = (Arc::clone(&self.shared), self.topology.clone());

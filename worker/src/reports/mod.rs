@@ -2,7 +2,8 @@
 //!
 //! [`Reports::push`] never fails and never waits for anybody: the report is on disk when it returns, and
 //! [`Delivery::run`] takes it to the API or the broker, now or when they are back. Reports of one [`Lane`] arrive in the
-//! order in which they were pushed, each at least once, with an id by which a repetition is recognised:
+//! order in which they were pushed, but for outcomes, which do not wait for a broker that is away with the statuses
+//! before them. Each arrives at least once, with an id by which a repetition is recognised:
 //!
 //! - a status carries it as its message id, and the intake records a message once;
 //! - an instance is created under the id of its run and closed under that of the report, as `Idempotency-Key`: the API

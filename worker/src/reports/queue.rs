@@ -55,7 +55,7 @@ impl Entry {
     }
 }
 
-/// The first report of a lane, and what it takes to tell it.
+/// A report of a lane whose turn it is, and what it takes to tell it.
 #[derive(Debug)]
 pub(super) struct Head {
     pub(super) lane: Lane,
@@ -106,22 +106,34 @@ impl Queue {
             let head = entries.front().filter(|head| !head.is_under_way)?;
             Some((*lane, head))
         });
-        idle.map(|(lane, head)| Head {
-            lane,
-            spooled: Arc::clone(&head.spooled),
-            telling: self.telling(head),
-        })
-        .collect()
+        idle.map(|(lane, head)| self.head(lane, head)).collect()
+    }
+
+    /// The outcomes that wait behind statuses and nothing else.
+    pub(super) fn outcomes_behind_statuses(&self) -> Vec<Head> {
+        let is_status = |entry: &&Entry| matches!(self.telling(entry), Telling::Status(_));
+        let behind = self.lanes.iter().filter_map(|(lane, entries)| {
+            let mut entries = entries.iter();
+            entries.next().filter(is_status)?;
+            let next = entries.find(|entry| !is_status(entry))?;
+            let is_outcome = matches!(next.spooled.report, Report::CommandOutcome { .. });
+            is_outcome.then(|| self.head(*lane, next))
+        });
+        behind.collect()
+    }
+
+    fn head(&self, lane: Lane, entry: &Entry) -> Head {
+        Head { lane, spooled: Arc::clone(&entry.spooled), telling: self.telling(entry) }
     }
 
     fn telling(&self, entry: &Entry) -> Telling {
         telling(&entry.spooled, entry.is_half_told, |run_id| self.instances.of(run_id))
     }
 
-    /// The head of a lane is on its way.
-    pub(super) fn begin(&mut self, lane: Lane) {
-        if let Some(head) = self.lanes.get_mut(&lane).and_then(VecDeque::front_mut) {
-            head.is_under_way = true;
+    /// A report is on its way.
+    pub(super) fn begin(&mut self, spooled: &Spooled) {
+        if let Some(entry) = self.entry(spooled) {
+            entry.is_under_way = true;
         }
     }
 
@@ -278,7 +290,7 @@ mod tests {
             spooled(4, Lane::Worker, Report::WorkerClosed),
         ];
         let mut queue = queue(&reports);
-        queue.begin(Lane::Config(2));
+        queue.begin(&reports[0]);
         assert!(queue.take_surplus(4).is_none());
         let mut given_up = || queue.take_surplus(1).map(|entry| entry.spooled.at);
         // What is under way stays.
@@ -313,6 +325,30 @@ mod tests {
         assert!(queue.take_outdated_by(&reports[2]).is_none());
         queue.put_back(lane);
         assert!(queue.take_outdated_by(&reports[2]).is_some());
+    }
+
+    #[test]
+    fn of_what_waits_behind_statuses_an_outcome_can_be_told_before_them() {
+        let lane = Lane::Config(1);
+        let outcome = || Report::CommandOutcome {
+            command_id: Uuid::now_v7(),
+            outcome: crate::reports::Outcome::Fulfilled,
+            run_id: Some(RUN),
+        };
+        let closed = Report::InstanceClosed { run_id: RUN };
+        let all = [status(), outcome(), status(), closed, outcome()];
+        let reports: Vec<_> =
+            all.into_iter().zip(1..).map(|(report, at)| spooled(at, lane, report)).collect();
+        let mut queue = queue(&reports);
+        queue.instances.add(RUN, 12);
+        let behind = queue.outcomes_behind_statuses();
+        assert_eq!(behind.iter().map(|head| head.spooled.at).collect::<Vec<_>>(), [reports[1].at]);
+        queue.take(&reports[1]).unwrap();
+        assert!(queue.outcomes_behind_statuses().is_empty(), "an end of the instance is between");
+        for spooled in [&reports[0], &reports[2], &reports[3]] {
+            queue.take(spooled).unwrap();
+        }
+        assert!(queue.outcomes_behind_statuses().is_empty(), "it is the head itself");
     }
 
     #[test]

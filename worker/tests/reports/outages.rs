@@ -89,6 +89,37 @@ async fn what_waited_for_the_broker_holds_up_its_own_lane_and_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn outcomes_do_not_wait_for_the_broker_with_the_statuses_before_them() {
+    with_host(|host| async move {
+        let (proxy, config) = proxied_broker().await;
+        proxy.cut();
+        let agent = host.agent_at(&host.api.url(), config);
+        let run_id = run();
+        agent.push(LANE, created(run_id));
+        agent.push(LANE, remark(run_id, 0, "1"));
+        let first = agent.push(LANE, fulfilled(Uuid::now_v7(), Some(run_id)));
+        agent.push(LANE, remark(run_id, 1, "2"));
+        let second = agent.push(LANE, fulfilled(Uuid::now_v7(), Some(run_id)));
+        agent.push(LANE, closed(run_id));
+        agent.push(LANE, fulfilled(Uuid::now_v7(), Some(run_id)));
+        for outcome in [first, second] {
+            let receipt = soon("an outcome", outcome.delivered()).await.unwrap();
+            assert_eq!(receipt.instance_id, Some(1));
+        }
+        // The end of the instance is told after its statuses, and what comes after the end is told after that.
+        host.has_spooled(4).await;
+
+        proxy.restore();
+        let listener = Listener::start(&host.topology);
+        agent.drained().await;
+        let heard = listener.hears(|heard| heard.len() >= 2).await;
+        assert_eq!([heard[0].reason(), heard[1].reason()], ["1", "2"]);
+        assert_eq!(host.api.done().len(), 5);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_falls_silent_in_a_batch_gets_the_same_messages_again() {
     with_host(|host| async move {
         let (proxy, mut config) = proxied_broker().await;

@@ -14,6 +14,7 @@
 //! agent/           the agent on a game host: its life, its game servers, its commands
 //! agent_duplicates the same command again and again
 //! agent_outage     game servers while broker and APIs are away
+//! agent_schedules/ random commands while agent and broker are killed
 //! ```
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -21,6 +22,7 @@
 mod agent;
 mod agent_duplicates;
 mod agent_outage;
+mod agent_schedules;
 mod bad_messages;
 mod broker_killed;
 mod database_away;

@@ -16,8 +16,9 @@ const OUTCOMES: [&str; 4] =
 
 /// How long a console line is worth writing.
 const STDIN_DEADLINE: Duration = Duration::from_secs(30);
-/// In a calm as long as this what was asked reaches the agent, and what came of it the log.
-const CALM: Duration = Duration::from_secs(5);
+/// In a calm as long as this what was asked reaches the agent, and what came of it the log: the list of commands without
+/// outcome is asked for every 15 s, and a machine that is busy with all this is not quick.
+const CALM: Duration = Duration::from_secs(20);
 
 /// A command, and how often it ended how.
 pub struct Ended {

@@ -99,22 +99,24 @@ async fn outcomes_do_not_wait_for_the_broker_with_the_statuses_before_them() {
         agent.push(LANE, remark(run_id, 0, "1"));
         let first = agent.push(LANE, fulfilled(Uuid::now_v7(), Some(run_id)));
         agent.push(LANE, remark(run_id, 1, "2"));
-        let second = agent.push(LANE, fulfilled(Uuid::now_v7(), Some(run_id)));
         agent.push(LANE, closed(run_id));
-        agent.push(LANE, fulfilled(Uuid::now_v7(), Some(run_id)));
+        let second = agent.push(LANE, fulfilled(Uuid::now_v7(), Some(run_id)));
+        let other = run();
+        agent.push(LANE, created(other));
+        agent.push(LANE, fulfilled(Uuid::now_v7(), Some(other)));
         for outcome in [first, second] {
             let receipt = soon("an outcome", outcome.delivered()).await.unwrap();
             assert_eq!(receipt.instance_id, Some(1));
         }
-        // The end of the instance is told after its statuses, and what comes after the end is told after that.
-        host.has_spooled(4).await;
+        // Of a run that is no instance yet nothing can be told.
+        host.has_spooled(5).await;
 
         proxy.restore();
         let listener = Listener::start(&host.topology);
         agent.drained().await;
         let heard = listener.hears(|heard| heard.len() >= 2).await;
         assert_eq!([heard[0].reason(), heard[1].reason()], ["1", "2"]);
-        assert_eq!(host.api.done().len(), 5);
+        assert_eq!(host.api.done().len(), 6);
     })
     .await;
 }

@@ -1,5 +1,8 @@
 //! The undelivered reports in memory, lane by lane.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
@@ -109,17 +112,26 @@ impl Queue {
         idle.map(|(lane, head)| self.head(lane, head)).collect()
     }
 
-    /// The outcomes that wait behind statuses and nothing else.
+    /// The outcomes that could be told before what holds up their lanes, a status that waits for the broker.
     pub(super) fn outcomes_behind_statuses(&self) -> Vec<Head> {
-        let is_status = |entry: &&Entry| matches!(self.telling(entry), Telling::Status(_));
         let behind = self.lanes.iter().filter_map(|(lane, entries)| {
             let mut entries = entries.iter();
-            entries.next().filter(is_status)?;
-            let next = entries.find(|entry| !is_status(entry))?;
-            let is_outcome = matches!(next.spooled.report, Report::CommandOutcome { .. });
-            is_outcome.then(|| self.head(*lane, next))
+            let head = entries.next()?;
+            let is_held_up = matches!(self.telling(head), Telling::Status(_));
+            let outcome = entries.find(|entry| self.is_outcome_of_known(entry))?;
+            is_held_up.then(|| self.head(*lane, outcome))
         });
         behind.collect()
+    }
+
+    /// Whether this is an outcome, and what it is about is known to ManMan.
+    fn is_outcome_of_known(&self, entry: &Entry) -> bool {
+        match entry.spooled.report {
+            Report::CommandOutcome { run_id, .. } => {
+                run_id.is_none_or(|run_id| self.instances.id(run_id).is_some())
+            }
+            _ => false,
+        }
     }
 
     fn head(&self, lane: Lane, entry: &Entry) -> Head {
@@ -242,129 +254,5 @@ impl Queue {
         let undelivered = self.lanes.values().map(VecDeque::len).sum();
         gauge!(UNDELIVERED).set(undelivered as f64);
         self.undelivered.send_replace(undelivered);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use chrono::{DateTime, Utc};
-    use messaging::contract::{Progress, StatusDetail, StatusType};
-    use uuid::Uuid;
-
-    use super::*;
-    use crate::reports::Report;
-
-    const RUN: RunId = RunId(Uuid::from_u128(1));
-
-    fn spooled(at: i64, lane: Lane, report: Report) -> Arc<Spooled> {
-        let at = DateTime::<Utc>::from_timestamp_micros(at).unwrap();
-        Arc::new(Spooled { id: Uuid::now_v7(), at, worker_id: 6, lane, report })
-    }
-
-    fn progress() -> Report {
-        let detail =
-            StatusDetail { progress: Some(Progress::default()), ..StatusDetail::default() };
-        let status = StatusType::Initializing;
-        Report::InstanceStatus { run_id: RUN, status, detail: Some(detail) }
-    }
-
-    fn status() -> Report {
-        Report::InstanceStatus { run_id: RUN, status: StatusType::Running, detail: None }
-    }
-
-    /// A queue with these in memory only.
-    fn queue(reports: &[Arc<Spooled>]) -> Queue {
-        let mut queue = Queue::default();
-        for spooled in reports {
-            queue.push(Entry::new(Arc::clone(spooled), false, None));
-        }
-        queue
-    }
-
-    #[test]
-    fn of_too_many_in_memory_progress_is_given_up_first_and_then_the_oldest() {
-        let reports = [
-            spooled(1, Lane::Config(2), status()),
-            spooled(2, Lane::Config(1), status()),
-            spooled(3, Lane::Config(1), progress()),
-            spooled(4, Lane::Worker, Report::WorkerClosed),
-        ];
-        let mut queue = queue(&reports);
-        queue.begin(&reports[0]);
-        assert!(queue.take_surplus(4).is_none());
-        let mut given_up = || queue.take_surplus(1).map(|entry| entry.spooled.at);
-        // What is under way stays.
-        assert_eq!(given_up(), Some(reports[2].at));
-        assert_eq!(given_up(), Some(reports[1].at));
-        assert_eq!(given_up(), Some(reports[3].at));
-        assert_eq!(given_up(), None);
-        assert_eq!(*queue.undelivered.borrow(), 1);
-    }
-
-    #[test]
-    fn what_is_on_disk_is_never_given_up() {
-        let reports = [spooled(1, Lane::Worker, status()), spooled(2, Lane::Worker, status())];
-        let mut queue = queue(&reports);
-        queue.is_written(&reports[0]);
-        queue.is_written(&reports[0]);
-        assert_eq!(queue.unwritten(), [Arc::clone(&reports[1])]);
-        assert!(queue.take_surplus(1).is_none());
-        assert_eq!(queue.take_surplus(0).map(|entry| entry.spooled.at), Some(reports[1].at));
-        assert!(!queue.has_unwritten());
-    }
-
-    #[test]
-    fn progress_that_is_under_way_is_not_outdated_by_a_newer_one() {
-        let lane = Lane::Config(1);
-        let reports = [1, 2, 3].map(|at| spooled(at, lane, progress()));
-        let mut queue = queue(&reports[..2]);
-        queue.instances.add(RUN, 12);
-        assert_eq!(queue.begin_statuses(lane, 1).len(), 1);
-        let outdated = queue.take_outdated_by(&reports[2]);
-        assert_eq!(outdated.map(|entry| entry.spooled.at), Some(reports[1].at));
-        assert!(queue.take_outdated_by(&reports[2]).is_none());
-        queue.put_back(lane);
-        assert!(queue.take_outdated_by(&reports[2]).is_some());
-    }
-
-    #[test]
-    fn of_what_waits_behind_statuses_an_outcome_can_be_told_before_them() {
-        let lane = Lane::Config(1);
-        let outcome = || Report::CommandOutcome {
-            command_id: Uuid::now_v7(),
-            outcome: crate::reports::Outcome::Fulfilled,
-            run_id: Some(RUN),
-        };
-        let closed = Report::InstanceClosed { run_id: RUN };
-        let all = [status(), outcome(), status(), closed, outcome()];
-        let reports: Vec<_> =
-            all.into_iter().zip(1..).map(|(report, at)| spooled(at, lane, report)).collect();
-        let mut queue = queue(&reports);
-        queue.instances.add(RUN, 12);
-        let behind = queue.outcomes_behind_statuses();
-        assert_eq!(behind.iter().map(|head| head.spooled.at).collect::<Vec<_>>(), [reports[1].at]);
-        queue.take(&reports[1]).unwrap();
-        assert!(queue.outcomes_behind_statuses().is_empty(), "an end of the instance is between");
-        for spooled in [&reports[0], &reports[2], &reports[3]] {
-            queue.take(spooled).unwrap();
-        }
-        assert!(queue.outcomes_behind_statuses().is_empty(), "it is the head itself");
-    }
-
-    #[test]
-    fn only_statuses_that_follow_each_other_go_together() {
-        let lane = Lane::Config(1);
-        let closed = Report::InstanceClosed { run_id: RUN };
-        let all = [status(), progress(), closed, status()];
-        let reports: Vec<_> =
-            all.into_iter().zip(1..).map(|(report, at)| spooled(at, lane, report)).collect();
-        let mut queue = queue(&reports);
-        queue.instances.add(RUN, 12);
-        assert_eq!(queue.begin_statuses(lane, 10).len(), 2);
-        assert!(queue.heads().is_empty(), "one thing at a time in a lane");
-        for spooled in &reports[..2] {
-            queue.take(spooled).unwrap();
-        }
-        assert!(matches!(queue.heads()[0].telling, Telling::Call(_)));
     }
 }

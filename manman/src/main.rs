@@ -4,7 +4,7 @@
 //! ```text
 //! main.rs     which subcommand
 //! cli.rs      the command line: subcommands, flags, help
-//! operator.rs the same for operators' verbs
+//! operator/   the same for operators' verbs
 //! process.rs  what every role's process has: settings, database, health, servers, tasks
 //! roles.rs    each role: its routers and background tasks
 //! verbs/      what is not a role: migrations, OpenAPI documents, operators' verbs, up

@@ -6,6 +6,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crash_points::Point;
 use domain::{Claim, ClaimChange};
 use metrics::{counter, gauge, histogram};
 use serde_json::value::RawValue;
@@ -169,8 +170,12 @@ impl Appender {
         loop {
             let error = match self.pool.acquire().await {
                 Ok(mut connection) => {
+                    crash_points::reach(Point::AppendBefore);
                     let write = batch::write(&mut connection, commits);
-                    match in_time(self.options.statement_deadline, write).await {
+                    let written = in_time(self.options.statement_deadline, write)
+                        .await
+                        .inspect(|_| crash_points::reach(Point::AppendAfter));
+                    match written {
                         Ok(outcomes) if interrupted.is_some() => {
                             return Ok(recognise(commits, outcomes));
                         }

@@ -27,6 +27,9 @@ fn main() -> ExitCode {
     if let Some(directory) = supervised() {
         return worker::supervisor::run(&directory);
     }
+    if let Err(error) = crash_points::arm() {
+        return fail(&error.into());
+    }
     let cli = Cli::parse_from(cli::without_host(std::env::args_os()));
     let runtime = match cli::runtime(&cli) {
         Ok(runtime) => runtime,

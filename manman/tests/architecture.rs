@@ -9,19 +9,22 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Each room and the rooms it may use.
-const ROOMS: [(&str, &[&str]); 11] = [
+const ROOMS: [(&str, &[&str]); 12] = [
+    // Where a test may kill a process; empty in release builds.
+    ("crash-points", &[]),
     ("domain", &[]),
-    ("event-store", &["domain"]),
-    ("messaging", &[]),
+    ("event-store", &["crash-points", "domain"]),
+    ("messaging", &["crash-points"]),
     ("service", &[]),
     ("query-api", &["service"]),
     // The v1 surface addresses commands to "the current worker", which is a read.
     ("command-api", &["domain", "event-store", "messaging", "service", "query-api"]),
-    ("projectors", &["domain", "event-store", "messaging", "service"]),
+    ("projectors", &["crash-points", "domain", "event-store", "messaging", "service"]),
     (
         "manman",
         &[
             "command-api",
+            "crash-points",
             "domain",
             "event-store",
             "messaging",

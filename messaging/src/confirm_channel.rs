@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 
+use crash_points::Point;
 use futures::{
     future::{MaybeDone, maybe_done},
     poll,
@@ -87,6 +88,7 @@ impl ConfirmChannel {
                 confirms.push(confirm.map_err(unknown)?);
             }
         }
+        crash_points::reach(Point::PublishBetween);
         let mut returned = Vec::new();
         for (confirm, encoded) in confirms.into_iter().zip(window) {
             match confirm.await.map_err(unknown)? {

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ::metrics::counter;
+use crash_points::Point;
 use domain::game_server_instance::InstanceCommand;
 use domain::worker::WorkerCommand;
 use event_store::{AppendError, EventStore, ExecuteError, Executed};
@@ -58,6 +59,7 @@ impl Recorder {
             match self.record(report).await {
                 Ok(result) => {
                     count(result);
+                    crash_points::reach(Point::IntakeBeforeAck);
                     delivery.ack().await;
                     return;
                 }

@@ -1,14 +1,16 @@
-//! `Event`: the events of all four aggregates, decoded from what the log stores.
+//! `Event`: the events of all aggregates, decoded from what the log stores.
 
 use cqrs_es::{Aggregate, DomainEvent};
 use serde::de::DeserializeOwned;
 
+use crate::dead_letter::DeadLetterEvent;
 use crate::game_server::GameServerEvent;
 use crate::game_server_config::GameServerConfigEvent;
 use crate::game_server_instance::InstanceEvent;
+use crate::subscription::SubscriptionEvent;
 use crate::upcast::{Upcasters, upcasters};
 use crate::worker::WorkerEvent;
-use crate::{GameServer, GameServerConfig, GameServerInstance, Worker};
+use crate::{DeadLetter, GameServer, GameServerConfig, GameServerInstance, Subscription, Worker};
 
 /// An event of any aggregate. Matches over it are exhaustive, so that a new event asks every
 /// reader for a decision.
@@ -22,6 +24,10 @@ pub enum Event {
     GameServer(GameServerEvent),
     /// Of a game server config.
     Config(GameServerConfigEvent),
+    /// Of a projection or the relay: what operators decided about it.
+    Subscription(SubscriptionEvent),
+    /// Of a message of the broker that was given up on.
+    DeadLetter(DeadLetterEvent),
 }
 
 /// A stored event that this version of the domain cannot read.
@@ -63,6 +69,8 @@ impl Event {
             GameServerInstance::TYPE => stored.decode().map(Self::Instance),
             GameServer::TYPE => stored.decode().map(Self::GameServer),
             GameServerConfig::TYPE => stored.decode().map(Self::Config),
+            Subscription::TYPE => stored.decode().map(Self::Subscription),
+            DeadLetter::TYPE => stored.decode().map(Self::DeadLetter),
             other => Err(EventError::UnknownAggregate(other.to_owned())),
         }
     }
@@ -75,6 +83,8 @@ impl Event {
             Self::Instance(event) => event.event_type(),
             Self::GameServer(event) => event.event_type(),
             Self::Config(event) => event.event_type(),
+            Self::Subscription(event) => event.event_type(),
+            Self::DeadLetter(event) => event.event_type(),
         }
     }
 }

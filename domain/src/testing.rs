@@ -1,4 +1,4 @@
-//! What the tests of all four aggregates share.
+//! What the tests of all aggregates share.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;

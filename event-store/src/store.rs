@@ -1,6 +1,6 @@
-//! The four aggregates over one log.
+//! The domain's aggregates over one log.
 
-use domain::{GameServer, GameServerConfig, GameServerInstance, Worker};
+use domain::{DeadLetter, GameServer, GameServerConfig, GameServerInstance, Subscription, Worker};
 use sqlx::PgPool;
 
 use crate::{Log, LogOptions, Repository};
@@ -18,6 +18,10 @@ pub struct EventStore {
     pub game_servers: Repository<GameServer>,
     /// Game server configs.
     pub configs: Repository<GameServerConfig>,
+    /// What was decided about projections and the relay, by the name of the checkpoint.
+    pub subscriptions: Repository<Subscription>,
+    /// What was decided about dead letters of the broker, by [`DeadLetter::id_of`].
+    pub dead_letters: Repository<DeadLetter>,
 }
 
 impl EventStore {
@@ -30,6 +34,8 @@ impl EventStore {
             instances: Repository::new(&log),
             game_servers: Repository::new(&log),
             configs: Repository::new(&log),
+            subscriptions: Repository::new(&log),
+            dead_letters: Repository::new(&log),
             log,
         }
     }

@@ -11,7 +11,8 @@ use event_store::{ActorKind, Metadata, Position, RecordedEvent};
 pub(crate) struct Decoded {
     pub(crate) recorded: RecordedEvent,
     pub(crate) event: Event,
-    /// The aggregate's id; all of ours are integers.
+    /// The aggregate's id where that is an integer, as all that read models and messages to workers are
+    /// about have; otherwise 0, and nobody here looks at it.
     pub(crate) entity_id: i32,
     /// Who asked, as `user/anna`; only for requests to workers, which are the ones that show it.
     pub(crate) requested_by: Option<String>,
@@ -50,7 +51,12 @@ impl Decoded {
     fn decode(recorded: RecordedEvent) -> Result<Self, Undecodable> {
         let parts = || {
             let event = recorded.event()?;
-            let entity_id = recorded.aggregate_id.parse()?;
+            let entity_id = match &event {
+                Event::Worker(_) | Event::Instance(_) | Event::GameServer(_) | Event::Config(_) => {
+                    recorded.aggregate_id.parse()?
+                }
+                Event::Subscription(_) | Event::DeadLetter(_) => 0,
+            };
             let requested_by = match is_request(&event) {
                 true => Some(actor(&recorded.metadata()?)),
                 false => None,
@@ -97,7 +103,11 @@ fn is_request(event: &Event) -> bool {
             | WorkerEvent::RequestFailed { .. }
             | WorkerEvent::RequestTimedOut { .. } => false,
         },
-        Event::Instance(_) | Event::GameServer(_) | Event::Config(_) => false,
+        Event::Instance(_)
+        | Event::GameServer(_)
+        | Event::Config(_)
+        | Event::Subscription(_)
+        | Event::DeadLetter(_) => false,
     }
 }
 

@@ -33,7 +33,10 @@ impl ShownStatus {
         let (entity, change) = match &event.event {
             Event::Worker(event) => (EntityType::Worker, of_worker(event)?),
             Event::Instance(event) => (EntityType::GameServerInstance, of_instance(event)?),
-            Event::GameServer(_) | Event::Config(_) => return None,
+            Event::GameServer(_)
+            | Event::Config(_)
+            | Event::Subscription(_)
+            | Event::DeadLetter(_) => return None,
         };
         Some(Self {
             entity,

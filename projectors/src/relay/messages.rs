@@ -147,7 +147,11 @@ fn request(event: &Decoded) -> Option<Request> {
             | WorkerEvent::RequestFailed { .. }
             | WorkerEvent::RequestTimedOut { .. } => None,
         },
-        Event::Instance(_) | Event::GameServer(_) | Event::Config(_) => None,
+        Event::Instance(_)
+        | Event::GameServer(_)
+        | Event::Config(_)
+        | Event::Subscription(_)
+        | Event::DeadLetter(_) => None,
     }
 }
 

@@ -119,7 +119,10 @@ impl Catalogue {
         match &event.event {
             Event::GameServer(added) => self.add_to_game_server(event, added),
             Event::Config(added) => self.add_to_config(event, added),
-            Event::Worker(_) | Event::Instance(_) => {}
+            Event::Worker(_)
+            | Event::Instance(_)
+            | Event::Subscription(_)
+            | Event::DeadLetter(_) => {}
         }
     }
 

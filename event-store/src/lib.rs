@@ -1,11 +1,11 @@
 //! The log over PostgreSQL: append, load, subscribe, checkpoint.
 //!
-//! Owns the tables `events`, `log_head`, `claims`, `answered_commands`, `snapshots` and
-//! `checkpoints`; nobody else writes SQL on them. Knows the domain's aggregates and claims, no HTTP,
+//! Owns the tables `events`, `log_head`, `claims`, `answered_commands`, `snapshots`, `checkpoints` and
+//! `parked_events`; nobody else writes SQL on them. Knows the domain's aggregates and claims, no HTTP,
 //! no broker, no read models.
 //!
 //! ```text
-//! store.rs        EventStore: the four aggregates over one log
+//! store.rs        EventStore: the aggregates over one log
 //! repository.rs   Repository<A>: load, decide, append, retry a conflict
 //! command.rs      a command on its way: on whose behalf, and what became of it
 //! cache.rs        aggregates kept in memory
@@ -17,6 +17,8 @@
 //! recorded.rs     events as read back, in position order
 //! checkpoint.rs   how far a subscription has come
 //! standing.rs     the same as an operator sees it: behind by how much, and for how long
+//! parked.rs       events that a subscription could not handle, and those that wait behind them
+//! operations.rs   what operators decide about those: recorded first, then done
 //! wakeup.rs       "the log has grown": notification, with polling behind it
 //! ids.rs          integer ids from sequences, allocated together
 //! postgres_es.rs  the cqrs-es repository: loads through postgres-es, persists through the appender
@@ -33,6 +35,8 @@ mod ids;
 mod log;
 mod metadata;
 mod migrator;
+mod operations;
+pub mod parked;
 mod postgres_es;
 mod recorded;
 mod repository;
@@ -49,8 +53,13 @@ pub use ids::{IdAllocator, IdSequence};
 pub use log::{Log, LogOptions};
 pub use metadata::{Actor, ActorKind, Metadata};
 pub use migrator::{MIGRATOR, MigrationState, applied_migrations, migration_state};
+pub use operations::{
+    OperationError, RetryOutcome, RetryRequested, SkippedEvent, outcome_of, retry_parked,
+    skip_parked, skipped_events, skipped_positions,
+};
+pub use parked::{ParkedEvent, ParkedHead};
 pub use postgres_es::LogRepository;
-pub use recorded::{Position, RecordedEvent, head, read_after};
+pub use recorded::{Position, RecordedEvent, head, read_after, read_at};
 pub use repository::Repository;
 pub use standing::{Standing, Standings, standings};
 pub use store::EventStore;

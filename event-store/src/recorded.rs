@@ -13,9 +13,21 @@ use crate::Metadata;
 
 /// A place in the whole log. Gapless and in commit order: "I have seen N" means everything up to N.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Default,
+    Serialize,
+    Deserialize,
+    sqlx::Type,
 )]
 #[serde(transparent)]
+#[sqlx(transparent)]
 pub struct Position(pub i64);
 
 impl fmt::Display for Position {
@@ -106,6 +118,48 @@ pub async fn read_after(
     )
     .bind(after.0)
     .bind(limit)
+    .fetch_all(connection)
+    .await?
+    .iter()
+    .map(RecordedEvent::from_row)
+    .collect()
+}
+
+/// All events of one aggregate of a type, or of all of them, in position order.
+pub(crate) async fn read_streams(
+    connection: &mut PgConnection,
+    aggregate_type: &str,
+    aggregate_id: Option<&str>,
+) -> Result<Vec<RecordedEvent>, sqlx::Error> {
+    sqlx::query(
+        "SELECT position, event_id, aggregate_type, aggregate_id, sequence, event_type, event_version,
+                payload::text, metadata::text, recorded_at
+           FROM events WHERE aggregate_type = $1 AND ($2 IS NULL OR aggregate_id = $2) ORDER BY position",
+    )
+    .bind(aggregate_type)
+    .bind(aggregate_id)
+    .fetch_all(connection)
+    .await?
+    .iter()
+    .map(RecordedEvent::from_row)
+    .collect()
+}
+
+/// The events at these positions, in position order.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn read_at(
+    connection: &mut PgConnection,
+    positions: &[Position],
+) -> Result<Vec<RecordedEvent>, sqlx::Error> {
+    let positions: Vec<_> = positions.iter().map(|position| position.0).collect();
+    sqlx::query(
+        "SELECT position, event_id, aggregate_type, aggregate_id, sequence, event_type, event_version,
+                payload::text, metadata::text, recorded_at
+           FROM events WHERE position = ANY ($1) ORDER BY position",
+    )
+    .bind(positions)
     .fetch_all(connection)
     .await?
     .iter()

@@ -1,5 +1,7 @@
 //! A throw-away database per test, and small builders.
 
+#![allow(dead_code, clippy::allow_attributes, reason = "each test program uses a part")]
+
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -79,7 +81,6 @@ pub fn register(id: i32) -> WorkerCommand {
     register_over(Surface::V1, id, None)
 }
 
-#[allow(dead_code, clippy::allow_attributes, reason = "each test program uses a part")]
 pub fn register_as(id: i32, name: &str) -> WorkerCommand {
     register_over(Surface::Native, id, Some(name.to_owned()))
 }

@@ -39,6 +39,8 @@ mod text;
 mod upcast;
 pub mod worker;
 
+pub use cqrs_es::Aggregate;
+
 pub use claim::{Claim, ClaimChange, ClaimScope, Claims};
 pub use dead_letter::DeadLetter;
 pub use event::{Event, EventError};

@@ -1,69 +1,75 @@
-//! How far a subscription has come: one number, saved in the transaction that did the work.
-
-use std::collections::HashMap;
+//! How far a subscription has come: one number, moved in the transaction that did the work, by the one
+//! who holds its lease and by nobody else.
 
 use sqlx::PgConnection;
 
 use crate::Position;
 
-/// Takes the checkpoints of some subscriptions for this transaction, so that one runner at a time does
-/// their work; their positions in the order of `names`.
-///
-/// `None` when another runner holds one of them: roll back, what was taken is free again. A subscription
-/// not seen before starts at position zero.
+/// Whose turn it is: a number that is raised whenever whoever works on a subscription has to look again,
+/// because another took over, or because rows it relies on were changed. Work done under an older one
+/// is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Epoch(pub i64);
+
+/// A subscription as its holder finds it.
+#[derive(Debug, Clone)]
+pub struct Held {
+    /// To be presented with every move.
+    pub epoch: Epoch,
+    /// Where it stands.
+    pub position: Position,
+}
+
+/// What the holder of a lease finds; `None` when the replica does not hold it, or not any more.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn lock(
+pub async fn held(
     connection: &mut PgConnection,
-    names: &[&str],
-) -> Result<Option<Vec<Position>>, sqlx::Error> {
-    if let Some(positions) = try_lock(connection, names).await? {
-        return Ok(Some(positions));
-    }
-    sqlx::query(
-        "INSERT INTO checkpoints (name, position) SELECT unnest($1), 0 ON CONFLICT DO NOTHING",
+    name: &str,
+    replica: &str,
+) -> Result<Option<Held>, sqlx::Error> {
+    let found: Option<(i64, i64)> = sqlx::query_as(
+        "SELECT epoch, position FROM checkpoints
+          WHERE name = $1 AND owner = $2 AND leased_until > clock_timestamp()",
     )
-    .bind(names)
-    .execute(&mut *connection)
+    .bind(name)
+    .bind(replica)
+    .fetch_optional(connection)
     .await?;
-    try_lock(connection, names).await
+    Ok(found.map(|(epoch, position)| Held { epoch: Epoch(epoch), position: Position(position) }))
 }
 
-async fn try_lock(
-    connection: &mut PgConnection,
-    names: &[&str],
-) -> Result<Option<Vec<Position>>, sqlx::Error> {
-    let locked: HashMap<String, i64> = sqlx::query_as(
-        "SELECT name, position FROM checkpoints WHERE name = ANY ($1)
-          ORDER BY name FOR UPDATE SKIP LOCKED",
-    )
-    .bind(names)
-    .fetch_all(connection)
-    .await?
-    .into_iter()
-    .collect();
-    Ok(names.iter().map(|name| locked.get(*name).copied().map(Position)).collect())
-}
-
-/// Moves locked checkpoints forward; never backward.
+/// Moves the checkpoints of subscriptions that all stand at `from`, and lengthens their leases. To be the
+/// first statement of the transaction that does the work: until that ends, nobody else can take over.
+///
+/// `false` when one of them has another epoch by now, or stands elsewhere: nothing may be written then,
+/// roll back.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn advance(
     connection: &mut PgConnection,
-    names: &[&str],
+    held: &[(&str, Epoch)],
+    from: Position,
     to: Position,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "UPDATE checkpoints SET position = $2, updated_at = now()
-          WHERE name = ANY ($1) AND position < $2",
+) -> Result<bool, sqlx::Error> {
+    let (names, epochs): (Vec<_>, Vec<_>) =
+        held.iter().map(|(name, epoch)| (*name, epoch.0)).unzip();
+    let moved = sqlx::query(
+        "UPDATE checkpoints c
+            SET position = $4, updated_at = clock_timestamp(), leased_until = clock_timestamp() + $5
+           FROM unnest($1::text[], $2::bigint[]) AS mine (name, epoch)
+          WHERE c.name = mine.name AND c.epoch = mine.epoch AND c.position = $3",
     )
-    .bind(names)
+    .bind(&names)
+    .bind(&epochs)
+    .bind(from.0)
     .bind(to.0)
+    .bind(crate::lease::TERM)
     .execute(connection)
     .await?;
-    Ok(())
+    Ok(usize::try_from(moved.rows_affected()).is_ok_and(|moved| moved == held.len()))
 }
 
 /// Where a subscription stands; `None` when it never ran.

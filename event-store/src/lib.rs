@@ -1,7 +1,7 @@
 //! The log over PostgreSQL: append, load, subscribe, checkpoint.
 //!
-//! Owns the tables `events`, `log_head`, `claims`, `answered_commands`, `snapshots`, `checkpoints` and
-//! `parked_events`; nobody else writes SQL on them. Knows the domain's aggregates and claims, no HTTP,
+//! Owns the tables `events`, `log_head`, `claims`, `answered_commands`, `snapshots`, `checkpoints`,
+//! `replicas` and `parked_events`; nobody else writes SQL on them. Knows the domain's aggregates and claims, no HTTP,
 //! no broker, no read models.
 //!
 //! ```text
@@ -15,9 +15,11 @@
 //! commit.rs       what one command writes: events, claims, metadata, answer
 //! metadata.rs     who, why, and because of what: on every event
 //! recorded.rs     events as read back, in position order
-//! checkpoint.rs   how far a subscription has come
+//! checkpoint.rs   how far a subscription has come, moved by whoever holds its lease
+//! lease.rs        who works on which subscription
 //! standing.rs     the same as an operator sees it: behind by how much, and for how long
-//! parked.rs       events that a subscription could not handle, and those that wait behind them
+//! parked.rs       events that a subscription could not handle, and those behind them, for operators
+//! parking.rs      the same for whoever works on the subscription
 //! operations.rs   what operators decide about those: recorded first, then done
 //! wakeup.rs       "the log has grown": notification, with polling behind it
 //! ids.rs          integer ids from sequences, allocated together
@@ -32,11 +34,13 @@ mod checkpoint;
 mod command;
 mod commit;
 mod ids;
+pub mod lease;
 mod log;
 mod metadata;
 mod migrator;
 mod operations;
 pub mod parked;
+pub mod parking;
 mod postgres_es;
 mod recorded;
 mod repository;
@@ -46,7 +50,7 @@ mod wakeup;
 
 pub use appender::AppendError;
 pub use cache::Loaded;
-pub use checkpoint::{advance, lock, position_of};
+pub use checkpoint::{Epoch, Held, advance, held, position_of};
 pub use command::{CommandContext, ExecuteError, Executed};
 pub use commit::{Answer, Appended, Commit, KeptAnswer, NewEvent};
 pub use ids::{IdAllocator, IdSequence};

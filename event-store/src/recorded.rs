@@ -30,6 +30,12 @@ use crate::Metadata;
 #[sqlx(transparent)]
 pub struct Position(pub i64);
 
+impl From<i64> for Position {
+    fn from(position: i64) -> Self {
+        Self(position)
+    }
+}
+
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -102,6 +108,11 @@ pub async fn head(connection: &mut PgConnection) -> Result<Position, sqlx::Error
     sqlx::query_scalar("SELECT position FROM log_head").fetch_one(connection).await.map(Position)
 }
 
+const COLUMNS: &str = "
+    SELECT position, event_id, aggregate_type, aggregate_id, sequence, event_type, event_version,
+           payload::text, metadata::text, recorded_at
+      FROM events";
+
 /// The next events after a position, oldest first, at most `limit`.
 ///
 /// # Errors
@@ -111,18 +122,14 @@ pub async fn read_after(
     after: Position,
     limit: i64,
 ) -> Result<Vec<RecordedEvent>, sqlx::Error> {
-    sqlx::query(
-        "SELECT position, event_id, aggregate_type, aggregate_id, sequence, event_type, event_version,
-                payload::text, metadata::text, recorded_at
-           FROM events WHERE position > $1 ORDER BY position LIMIT $2",
-    )
-    .bind(after.0)
-    .bind(limit)
-    .fetch_all(connection)
-    .await?
-    .iter()
-    .map(RecordedEvent::from_row)
-    .collect()
+    sqlx::query(&format!("{COLUMNS} WHERE position > $1 ORDER BY position LIMIT $2"))
+        .bind(after.0)
+        .bind(limit)
+        .fetch_all(connection)
+        .await?
+        .iter()
+        .map(RecordedEvent::from_row)
+        .collect()
 }
 
 /// All events of one aggregate of a type, or of all of them, in position order.
@@ -131,11 +138,9 @@ pub(crate) async fn read_streams(
     aggregate_type: &str,
     aggregate_id: Option<&str>,
 ) -> Result<Vec<RecordedEvent>, sqlx::Error> {
-    sqlx::query(
-        "SELECT position, event_id, aggregate_type, aggregate_id, sequence, event_type, event_version,
-                payload::text, metadata::text, recorded_at
-           FROM events WHERE aggregate_type = $1 AND ($2 IS NULL OR aggregate_id = $2) ORDER BY position",
-    )
+    sqlx::query(&format!(
+        "{COLUMNS} WHERE aggregate_type = $1 AND ($2 IS NULL OR aggregate_id = $2) ORDER BY position"
+    ))
     .bind(aggregate_type)
     .bind(aggregate_id)
     .fetch_all(connection)
@@ -154,15 +159,11 @@ pub async fn read_at(
     positions: &[Position],
 ) -> Result<Vec<RecordedEvent>, sqlx::Error> {
     let positions: Vec<_> = positions.iter().map(|position| position.0).collect();
-    sqlx::query(
-        "SELECT position, event_id, aggregate_type, aggregate_id, sequence, event_type, event_version,
-                payload::text, metadata::text, recorded_at
-           FROM events WHERE position = ANY ($1) ORDER BY position",
-    )
-    .bind(positions)
-    .fetch_all(connection)
-    .await?
-    .iter()
-    .map(RecordedEvent::from_row)
-    .collect()
+    sqlx::query(&format!("{COLUMNS} WHERE position = ANY ($1) ORDER BY position"))
+        .bind(positions)
+        .fetch_all(connection)
+        .await?
+        .iter()
+        .map(RecordedEvent::from_row)
+        .collect()
 }

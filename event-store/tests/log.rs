@@ -12,7 +12,7 @@ use domain::worker::{WorkerClosedBy, WorkerCommand};
 use domain::{Claim, ClaimScope, GameServerId, Worker};
 use event_store::{
     Answer, AppendError, Commit, EventStore, ExecuteError, Executed, LogOptions, LogRepository,
-    Metadata, NewEvent, Position,
+    Metadata, NewEvent,
 };
 use serde_json::value::RawValue;
 use support::{Database, at, context, register, register_as, report};
@@ -314,26 +314,5 @@ async fn a_cqrs_es_framework_can_work_on_the_log() {
     let loaded = store.workers.load("9").await.unwrap();
     assert_eq!(loaded.version, 1);
     assert_eq!(loaded.state.registration.as_ref().unwrap().registered_at, at(0));
-    database.drop().await;
-}
-
-#[tokio::test]
-async fn checkpoints_only_move_forward_and_one_runner_holds_one() {
-    let database = Database::create().await;
-    let (mut one, mut two) =
-        (database.pool.begin().await.unwrap(), database.pool.begin().await.unwrap());
-    assert_eq!(event_store::lock(&mut one, &["test"]).await.unwrap(), Some(vec![Position(0)]));
-    event_store::advance(&mut one, &["test"], Position(5)).await.unwrap();
-    one.commit().await.unwrap();
-    assert_eq!(event_store::lock(&mut two, &["test"]).await.unwrap(), Some(vec![Position(5)]));
-    let mut three = database.pool.begin().await.unwrap();
-    assert_eq!(
-        event_store::lock(&mut three, &["other", "test"]).await.unwrap(),
-        None,
-        "one is taken"
-    );
-    event_store::advance(&mut two, &["test"], Position(3)).await.unwrap();
-    assert_eq!(event_store::position_of(&mut two, "test").await.unwrap(), Some(Position(5)));
-    drop((two, three));
     database.drop().await;
 }

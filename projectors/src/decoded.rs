@@ -18,27 +18,24 @@ pub(crate) struct Decoded {
     pub(crate) requested_by: Option<String>,
 }
 
-/// An event that this version cannot read. Its readers stop at it: skipping it would make them wrong.
-#[derive(Debug, thiserror::Error)]
-#[error("event {position} cannot be read")]
-pub struct Undecodable {
-    /// The event.
-    pub position: Position,
-    /// What is wrong with it.
-    #[source]
-    pub cause: UndecodableCause,
+/// An event that this version cannot read.
+#[derive(Debug)]
+pub(crate) struct Undecodable {
+    pub(crate) recorded: RecordedEvent,
+    /// Why not, in words for an operator.
+    pub(crate) error: String,
 }
+
+/// An event as it came from the log.
+pub(crate) type Read = Result<Decoded, Box<Undecodable>>;
 
 /// What is wrong with an event.
 #[derive(Debug, thiserror::Error)]
-pub enum UndecodableCause {
-    /// Its payload.
+enum Cause {
     #[error(transparent)]
     Payload(#[from] domain::EventError),
-    /// Its metadata.
     #[error("its metadata is damaged")]
     Metadata(#[from] serde_json::Error),
-    /// Its aggregate id.
     #[error("its aggregate id is not an integer")]
     AggregateId(#[from] ParseIntError),
 }
@@ -47,41 +44,45 @@ impl Decoded {
     pub(crate) fn position(&self) -> Position {
         self.recorded.position
     }
+}
 
-    fn decode(recorded: RecordedEvent) -> Result<Self, Undecodable> {
-        let parts = || {
-            let event = recorded.event()?;
-            let entity_id = match &event {
-                Event::Worker(_) | Event::Instance(_) | Event::GameServer(_) | Event::Config(_) => {
-                    recorded.aggregate_id.parse()?
-                }
-                Event::Subscription(_) | Event::DeadLetter(_) => 0,
-            };
-            let requested_by = match is_request(&event) {
-                true => Some(actor(&recorded.metadata()?)),
-                false => None,
-            };
-            Ok((event, entity_id, requested_by))
-        };
-        match parts() {
-            Ok((event, entity_id, requested_by)) => {
-                Ok(Self { recorded, event, entity_id, requested_by })
-            }
-            Err(cause) => Err(Undecodable { position: recorded.position, cause }),
-        }
+/// The stored event, readable or not.
+pub(crate) fn recorded(read: &Read) -> &RecordedEvent {
+    match read {
+        Ok(decoded) => &decoded.recorded,
+        Err(undecodable) => &undecodable.recorded,
     }
 }
 
-/// Decodes up to the first event that cannot be read: what stands before it is still to be worked on.
-pub(crate) fn decode_all(recorded: Vec<RecordedEvent>) -> (Vec<Decoded>, Option<Undecodable>) {
-    let mut decoded = Vec::with_capacity(recorded.len());
-    for event in recorded {
-        match Decoded::decode(event) {
-            Ok(event) => decoded.push(event),
-            Err(undecodable) => return (decoded, Some(undecodable)),
+/// Decodes events; one that cannot be read does not keep others from being read.
+pub(crate) fn decode_all(recorded: Vec<RecordedEvent>) -> Vec<Read> {
+    recorded.into_iter().map(decode).collect()
+}
+
+fn decode(recorded: RecordedEvent) -> Read {
+    let parts = || -> Result<_, Cause> {
+        let event = recorded.event()?;
+        let entity_id = match &event {
+            Event::Worker(_) | Event::Instance(_) | Event::GameServer(_) | Event::Config(_) => {
+                recorded.aggregate_id.parse()?
+            }
+            Event::Subscription(_) | Event::DeadLetter(_) => 0,
+        };
+        let requested_by = match is_request(&event) {
+            true => Some(actor(&recorded.metadata()?)),
+            false => None,
+        };
+        Ok((event, entity_id, requested_by))
+    };
+    match parts() {
+        Ok((event, entity_id, requested_by)) => {
+            Ok(Decoded { recorded, event, entity_id, requested_by })
+        }
+        Err(cause) => {
+            let error = crate::subscription::in_words(&cause);
+            Err(Box::new(Undecodable { recorded, error }))
         }
     }
-    (decoded, None)
 }
 
 fn is_request(event: &Event) -> bool {

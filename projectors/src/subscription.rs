@@ -9,7 +9,6 @@ use messaging::PublishError;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::decoded::Undecodable;
 use crate::pause::Pause;
 use crate::status::PieceStatus;
 
@@ -33,7 +32,7 @@ pub(crate) trait Subscription {
 /// What a step came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Another runner holds the checkpoint.
+    /// Others hold the leases.
     StandBy,
     /// There is nothing after this position.
     Idle(Position),
@@ -52,17 +51,6 @@ pub enum SubscriptionError {
     /// Nothing was heard of the database or the broker for half a minute.
     #[error("no answer within 30 s")]
     Silent,
-    /// It stands before an event it cannot read.
-    #[error(transparent)]
-    Undecodable(#[from] Undecodable),
-    /// A read model lacks the row that an event changes: somebody wrote to the table. Rebuild it.
-    #[error("event {position} changes a row of {table} that does not exist")]
-    RowMissing {
-        /// The event.
-        position: Position,
-        /// The read model's table.
-        table: &'static str,
-    },
     /// The broker does not take what is to be published.
     #[error("the broker does not take what is to be published")]
     Publish(#[from] PublishError),

@@ -24,11 +24,10 @@ async fn of_several_replicas_another_takes_over_when_one_is_killed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replica_stands_by_while_another_holds_the_checkpoints() {
+async fn a_replica_stands_by_while_another_holds_the_leases() {
     with_system(|system| async move {
         system.project().await;
-        let mut other = system.pool.begin().await.unwrap();
-        event_store::lock(&mut other, &["projector.workers"]).await.unwrap().unwrap();
+        system.execute(&lease_all_to("another", "1 hour")).await;
         let projectors = Projectors::new(system.store.log.clone());
         let status = projectors.status();
         let _running = Running::start(|stop| projectors.run(stop));
@@ -37,38 +36,73 @@ async fn a_replica_stands_by_while_another_holds_the_checkpoints() {
         let head = system.store.log.head().await.unwrap();
         assert!(system.slowest().await < head);
 
-        other.rollback().await.unwrap();
+        system.execute(&lease_all_to("another", "-1 s")).await;
         system.caught_up().await;
         eventually("it says how far it is", async || status.position() == head).await;
     })
     .await;
 }
 
+fn lease_all_to(owner: &str, term: &str) -> String {
+    format!(
+        "UPDATE checkpoints SET owner = '{owner}', epoch = epoch + 1,
+                leased_until = now() + interval '{term}' WHERE name LIKE 'projector.%'"
+    )
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_that_cannot_be_read_stops_the_projections_at_it() {
+async fn replicas_share_the_projections() {
     with_system(|system| async move {
-        system.register(6, at(0)).await;
-        let head = system.store.log.head().await.unwrap();
-        system
-            .execute(
-                "INSERT INTO events SELECT position + 1, aggregate_type, aggregate_id, sequence + 1,
-                        'WorkerTeleported', '1', '{\"WorkerTeleported\":{}}', metadata,
-                        gen_random_uuid(), recorded_at FROM events ORDER BY position DESC LIMIT 1;
-                 UPDATE log_head SET position = position + 1",
+        let _replicas = [system.start_projectors(), system.start_projectors()];
+        eventually("each has two", async || {
+            let held: Vec<i64> = sqlx::query_scalar(
+                "SELECT count(*) FROM checkpoints
+                  WHERE name LIKE 'projector.%' AND leased_until > now() GROUP BY owner",
             )
-            .await;
-        let projectors = Projectors::new(system.store.log.clone());
-        let status = projectors.status();
-        let running = Running::start(|stop| projectors.run(stop));
-        let place = format!("event {} cannot be read", head.0 + 1);
-        eventually("it says where it stopped", async || {
-            status.check().is_err_and(|problem| problem.contains(&place))
+            .fetch_all(&system.pool)
+            .await
+            .unwrap();
+            held == [2, 2]
         })
         .await;
-        // What stands before it is there, nothing behind it was skipped to.
-        assert_eq!(system.row("workers", 6).await["worker_id"], 6);
-        assert_eq!(system.slowest().await, head);
-        running.stop().await;
+        system.live_through_everything().await;
+        system.caught_up().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_runner_that_lost_its_leases_writes_nothing_and_goes_on_when_it_has_them_again() {
+    with_system(|system| async move {
+        let _projectors = system.start_projectors();
+        system.register(6, at(0)).await;
+        system.caught_up().await;
+        // It is not asked, and its keeper does not know yet.
+        system.execute(&lease_all_to("another", "400 ms")).await;
+        let before = system.slowest().await;
+        system.register(7, at(0)).await;
+        assert_eq!(system.slowest().await, before);
+        system.caught_up().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_projection_whose_rows_are_of_another_version_is_left_alone() {
+    with_system(|system| async move {
+        system.project().await;
+        system
+            .execute("UPDATE checkpoints SET version = 99 WHERE name = 'projector.workers'")
+            .await;
+        let before = system.checkpoint("projector.workers").await;
+        let _projectors = system.start_projectors();
+        system.register(6, at(0)).await;
+        let head = system.store.log.head().await.unwrap();
+        eventually("the others go on", async || {
+            system.checkpoint("projector.worker_requests").await == head
+        })
+        .await;
+        assert_eq!(system.checkpoint("projector.workers").await, before);
     })
     .await;
 }
@@ -102,26 +136,6 @@ async fn projections_go_on_after_their_connection_was_lost() {
         }
         system.caught_up().await;
         assert_eq!(system.row("workers", 6).await["status"], "RUNNING");
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_row_that_somebody_deleted_stops_the_projection_that_needs_it() {
-    with_system(|system| async move {
-        system.register(6, at(0)).await;
-        system.project().await;
-        system.execute("DELETE FROM read_models.workers").await;
-        system.worker_reports(6, StatusType::Running, at(1)).await;
-        let projectors = Projectors::new(system.store.log.clone());
-        let status = projectors.status();
-        let _running = Running::start(|stop| projectors.run(stop));
-        eventually("it says what is missing", async || {
-            status.check().is_err_and(|problem| {
-                problem.ends_with("changes a row of workers that does not exist")
-            })
-        })
-        .await;
     })
     .await;
 }

@@ -3,7 +3,7 @@
 use domain::game_server_instance::{
     InstanceClosedBy, InstanceEvent, InstanceLostBy, Progress, StatusDetail,
 };
-use domain::{Event, Instant, StatusType};
+use domain::{Aggregate, Event, GameServerInstance, Instant, StatusType};
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
@@ -148,12 +148,9 @@ impl Row for InstanceRow {
     const INFO: ProjectionInfo = ProjectionInfo {
         name: "game_server_instances",
         version: 1,
+        aggregates: &[GameServerInstance::TYPE],
         tables: &["game_server_instances"],
     };
-
-    fn reads(event: &Event) -> bool {
-        matches!(event, Event::Instance(_))
-    }
 
     fn touch(event: &Decoded) -> Option<Touch<Self>> {
         let Event::Instance(instance_event) = &event.event else { return None };

@@ -2,6 +2,7 @@
 //!
 //! A new read model is one file here, one line in [`all`] and one in [`PROJECTIONS`].
 
+mod apply;
 mod catalogue;
 mod game_server_instances;
 mod rows;
@@ -9,25 +10,27 @@ mod runner;
 mod worker_requests;
 mod workers;
 
-use domain::Event;
 use futures::future::BoxFuture;
 use sqlx::PgConnection;
 
+pub(crate) use self::apply::{apply_carefully, fold};
 pub(crate) use self::rows::Known;
 use self::rows::{Row, Rows};
 use crate::decoded::Decoded;
+use crate::poison::Poison;
 use crate::subscription::SubscriptionError;
 
 pub use runner::Projectors;
-pub(crate) use runner::connect;
 
-/// What a projection is called and what it fills.
+/// What a projection is called, what it reads and what it fills.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProjectionInfo {
     /// Its name; its checkpoint is `projector.<name>`.
     pub name: &'static str,
     /// Raised when its rule changes: rows of another version need a rebuild.
-    pub version: u32,
+    pub version: i32,
+    /// The types of the aggregates whose events it reads.
+    pub aggregates: &'static [&'static str],
     /// The tables that it alone writes.
     pub tables: &'static [&'static str],
 }
@@ -37,6 +40,12 @@ impl ProjectionInfo {
     #[must_use]
     pub fn checkpoint(&self) -> String {
         format!("projector.{}", self.name)
+    }
+
+    /// Whether it reads events of such aggregates.
+    #[must_use]
+    pub fn reads(&self, aggregate_type: &str) -> bool {
+        self.aggregates.contains(&aggregate_type)
     }
 }
 
@@ -54,21 +63,22 @@ pub const PROJECTIONS: [ProjectionInfo; 4] = [
 /// round trips whatever its size. What was folded and not written is only in memory: whoever drives
 /// a projection writes it in one transaction with the checkpoint, or makes it forget.
 ///
+/// The rows that a stream's events touch are touched by no other stream's: so a stream can be put aside
+/// alone.
+///
 /// Table names are not qualified: the connection's search path says which schema is filled.
 pub(crate) trait Projection: Send {
     /// Its name, version and tables.
     fn info(&self) -> ProjectionInfo;
 
-    /// Whether it reads events of this one's aggregate.
-    fn reads(&self, event: &Event) -> bool;
-
     /// Folds events into rows, after loading the rows they change. An event whose effect a row shows
-    /// already changes nothing.
+    /// already changes nothing. One that it cannot fold is told, and the later ones of its stream are
+    /// left alone.
     fn handle<'a>(
         &'a mut self,
         events: &'a [&'a Decoded],
         connection: &'a mut PgConnection,
-    ) -> BoxFuture<'a, Result<(), SubscriptionError>>;
+    ) -> BoxFuture<'a, Result<Vec<Poison>, SubscriptionError>>;
 
     /// How many rows are in memory.
     fn held(&self) -> usize;
@@ -76,11 +86,9 @@ pub(crate) trait Projection: Send {
     /// How many of them wait to be written.
     fn unwritten(&self) -> usize;
 
-    /// Writes the rows that wait.
-    fn write<'a>(
-        &'a mut self,
-        connection: &'a mut PgConnection,
-    ) -> BoxFuture<'a, Result<(), SubscriptionError>>;
+    /// Writes the rows that wait. If that fails, what was in memory is of no use any more: forget it.
+    fn write<'a>(&'a mut self, connection: &'a mut PgConnection)
+    -> BoxFuture<'a, sqlx::Result<()>>;
 
     /// Drops all rows held in memory, written or not.
     fn forget(&mut self);
@@ -95,23 +103,6 @@ pub(crate) fn all(newborn: Known) -> Vec<Box<dyn Projection>> {
         Box::new(catalogue::Catalogue::default()),
         Box::new(Rows::<worker_requests::RequestRow>::new(newborn)),
     ]
-}
-
-/// Hands a projection those of the events that it reads and has not done.
-pub(crate) async fn feed(
-    projection: &mut dyn Projection,
-    events: &[Decoded],
-    done: event_store::Position,
-    connection: &mut PgConnection,
-) -> Result<(), SubscriptionError> {
-    let read: Vec<_> = events
-        .iter()
-        .filter(|event| event.position() > done && projection.reads(&event.event))
-        .collect();
-    if read.is_empty() {
-        return Ok(());
-    }
-    projection.handle(&read, connection).await
 }
 
 #[cfg(test)]

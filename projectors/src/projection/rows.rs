@@ -4,13 +4,13 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
 
-use domain::Event;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use sqlx::PgConnection;
 
 use super::{Projection, ProjectionInfo};
 use crate::decoded::Decoded;
+use crate::poison::Poison;
 use crate::subscription::SubscriptionError;
 
 /// The most rows loaded or written by one statement.
@@ -24,9 +24,6 @@ pub(crate) trait Row: Sized + Send + Sync {
     type Change: Send + Sync;
     /// The projection; it has one table.
     const INFO: ProjectionInfo;
-
-    /// Whether the event is of an aggregate that this is about.
-    fn reads(event: &Event) -> bool;
 
     /// What the event does, if anything.
     fn touch(event: &Decoded) -> Option<Touch<Self>>;
@@ -99,17 +96,27 @@ impl<R: Row> Rows<R> {
         &mut self,
         events: &[&Decoded],
         connection: &mut PgConnection,
-    ) -> Result<(), SubscriptionError> {
+    ) -> sqlx::Result<Vec<Poison>> {
         let touches: Vec<_> =
-            events.iter().filter_map(|event| Some((event.position(), R::touch(event)?))).collect();
+            events.iter().filter_map(|event| Some((*event, R::touch(event)?))).collect();
         self.load(&touches, connection).await?;
-        for (position, touch) in touches {
+        let mut poisons = Vec::new();
+        let mut stopped = HashSet::new();
+        for (event, touch) in touches {
+            let position = event.position();
+            if !stopped.is_empty() && stopped.contains(&event.recorded.stream()) {
+                continue;
+            }
             match touch {
                 Touch::Born(row) => self.add(row),
                 Touch::Changed(key, change) => {
                     let Some(row) = self.held.get_mut(&key) else {
-                        let table = R::INFO.tables[0];
-                        return Err(SubscriptionError::RowMissing { position, table });
+                        // Somebody wrote to the table, or an event before this one was skipped.
+                        let error =
+                            format!("it changes a row of {} that does not exist", R::INFO.name);
+                        poisons.push(Poison { position, error });
+                        stopped.insert(event.recorded.stream());
+                        continue;
                     };
                     if *row.position() < position.0 {
                         row.apply(change);
@@ -121,14 +128,14 @@ impl<R: Row> Rows<R> {
                 }
             }
         }
-        Ok(())
+        Ok(poisons)
     }
 
     /// Loads the rows that are changed and not here yet. A row that is born in the batch need not be
     /// loaded: where the table knows it already, the write finds out which is newer.
-    async fn load<P>(
+    async fn load(
         &mut self,
-        touches: &[(P, Touch<R>)],
+        touches: &[(&Decoded, Touch<R>)],
         connection: &mut PgConnection,
     ) -> sqlx::Result<()> {
         let mut born = HashSet::new();
@@ -179,16 +186,12 @@ impl<R: Row> Projection for Rows<R> {
         R::INFO
     }
 
-    fn reads(&self, event: &Event) -> bool {
-        R::reads(event)
-    }
-
     fn handle<'a>(
         &'a mut self,
         events: &'a [&'a Decoded],
         connection: &'a mut PgConnection,
-    ) -> BoxFuture<'a, Result<(), SubscriptionError>> {
-        self.fold(events, connection).boxed()
+    ) -> BoxFuture<'a, Result<Vec<Poison>, SubscriptionError>> {
+        async { Ok(self.fold(events, connection).await?) }.boxed()
     }
 
     fn held(&self) -> usize {
@@ -202,8 +205,8 @@ impl<R: Row> Projection for Rows<R> {
     fn write<'a>(
         &'a mut self,
         connection: &'a mut PgConnection,
-    ) -> BoxFuture<'a, Result<(), SubscriptionError>> {
-        async { Ok(self.write_all(connection).await?) }.boxed()
+    ) -> BoxFuture<'a, sqlx::Result<()>> {
+        self.write_all(connection).boxed()
     }
 
     fn forget(&mut self) {

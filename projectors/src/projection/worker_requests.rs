@@ -1,7 +1,7 @@
 //! `worker_requests`: what was asked of workers, by whom, and how it ended.
 
 use domain::worker::WorkerEvent;
-use domain::{Event, Instant, RequestId};
+use domain::{Aggregate, Event, Instant, RequestId, Worker};
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
@@ -106,12 +106,12 @@ const REPLACE: &str = "
 impl Row for RequestRow {
     type Key = Uuid;
     type Change = Resolved;
-    const INFO: ProjectionInfo =
-        ProjectionInfo { name: "worker_requests", version: 1, tables: &["worker_requests"] };
-
-    fn reads(event: &Event) -> bool {
-        matches!(event, Event::Worker(_))
-    }
+    const INFO: ProjectionInfo = ProjectionInfo {
+        name: "worker_requests",
+        version: 1,
+        aggregates: &[Worker::TYPE],
+        tables: &["worker_requests"],
+    };
 
     fn touch(event: &Decoded) -> Option<Touch<Self>> {
         let Event::Worker(worker_event) = &event.event else { return None };

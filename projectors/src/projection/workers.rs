@@ -1,7 +1,7 @@
 //! `workers`: who registered, with which status it is shown, and how it ended.
 
 use domain::worker::{Surface, WorkerClosedBy, WorkerEvent};
-use domain::{Event, Instant};
+use domain::{Aggregate, Event, Instant, Worker};
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
@@ -78,12 +78,12 @@ const REPLACE: &str = "
 impl Row for WorkerRow {
     type Key = i32;
     type Change = WorkerChange;
-    const INFO: ProjectionInfo =
-        ProjectionInfo { name: "workers", version: 1, tables: &["workers"] };
-
-    fn reads(event: &Event) -> bool {
-        matches!(event, Event::Worker(_))
-    }
+    const INFO: ProjectionInfo = ProjectionInfo {
+        name: "workers",
+        version: 1,
+        aggregates: &[Worker::TYPE],
+        tables: &["workers"],
+    };
 
     fn touch(event: &Decoded) -> Option<Touch<Self>> {
         let Event::Worker(worker_event) = &event.event else { return None };

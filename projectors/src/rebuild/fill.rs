@@ -1,13 +1,16 @@
 //! Events into the rows of a rebuilt schema.
 
+use std::collections::HashSet;
+
 use event_store::Position;
+use event_store::parking::Stream;
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::{Progress, Target, Tell, patient, schema};
-use crate::decoded::{Decoded, decode_all};
-use crate::projection::{Known, Projection, all, feed};
+use crate::decoded::{Read, decode_all, recorded};
+use crate::projection::{Known, Projection, all, fold};
 use crate::subscription::SubscriptionError;
 
 /// Events per read.
@@ -19,12 +22,14 @@ const MOST_UNWRITTEN: usize = 20_000;
 /// Rows kept in memory, in case that later events change them; some hundred bytes each.
 const MOST_HELD: usize = 300_000;
 
-type Chunk = Result<Vec<Decoded>, SubscriptionError>;
+type Chunk = Result<Vec<Read>, SubscriptionError>;
 
 /// A projection, and the position up to which it folds events.
 struct Filled {
     projection: Box<dyn Projection>,
     until: Position,
+    /// Streams of which an event could not be handled: they stop there, as the live ones do.
+    parked: HashSet<Stream>,
 }
 
 /// Goes on from where the schema on the connection's search path stands, with each projection to where
@@ -53,11 +58,14 @@ pub(super) async fn fill(
     }
     while let Some(chunk) = chunks.recv().await {
         let events = chunk?;
-        for Filled { projection, until } in &mut filled {
-            let wanted = events.partition_point(|event| event.position() <= *until);
-            feed(projection.as_mut(), &events[..wanted], done, connection).await?;
+        for Filled { projection, until, parked } in &mut filled {
+            let wanted = events.partition_point(|read| recorded(read).position <= *until);
+            let skip = events.partition_point(|read| recorded(read).position <= done);
+            let to_park =
+                fold(projection.as_mut(), &events[skip..wanted], parked, connection).await?;
+            parked.extend(to_park.into_iter().map(|event| event.stream));
         }
-        done = events.last().map_or(done, Decoded::position);
+        done = events.last().map_or(done, |read| recorded(read).position);
         let count = |of: fn(&dyn Projection) -> usize| -> usize {
             filled.iter().map(|filled| of(filled.projection.as_ref())).sum()
         };
@@ -79,7 +87,7 @@ fn begin(targets: &[Target]) -> Vec<Filled> {
     let all = all(Known::Never).into_iter();
     all.filter_map(|projection| {
         let target = targets.iter().find(|target| target.projection == projection.info())?;
-        Some(Filled { projection, until: target.until })
+        Some(Filled { projection, until: target.until, parked: HashSet::new() })
     })
     .collect()
 }
@@ -107,7 +115,7 @@ async fn read(
     while done < until {
         let chunk = read_chunk(&mut connection, done, until).await;
         let last = match &chunk {
-            Ok(events) => events.last().map(Decoded::position),
+            Ok(events) => events.last().map(|read| recorded(read).position),
             Err(_) => None,
         };
         // Nobody waits for more once the fold has failed.
@@ -121,9 +129,5 @@ async fn read(
 
 async fn read_chunk(connection: &mut PgConnection, after: Position, until: Position) -> Chunk {
     let limit = CHUNK.min(until.0 - after.0);
-    let recorded = event_store::read_after(connection, after, limit).await?;
-    match decode_all(recorded) {
-        (events, None) => Ok(events),
-        (_, Some(undecodable)) => Err(undecodable.into()),
-    }
+    Ok(decode_all(event_store::read_after(connection, after, limit).await?))
 }

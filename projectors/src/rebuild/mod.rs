@@ -23,7 +23,8 @@ use std::time::{Duration, Instant};
 use event_store::Position;
 use sqlx::{Executor, PgConnection, PgPool};
 
-use crate::projection::{PROJECTIONS, ProjectionInfo, connect};
+use crate::projection::{PROJECTIONS, ProjectionInfo};
+use crate::session::connect;
 use crate::subscription::SubscriptionError;
 
 pub use compare::{TableComparison, compare, verify};

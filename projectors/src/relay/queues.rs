@@ -69,8 +69,12 @@ impl CommandQueues {
     /// Removes the queues of workers that ended and will not come back for what is in them. One that
     /// is consumed stays; the broker removes it when its consumer leaves. Best effort: what is missed
     /// is an idle queue.
-    pub(super) async fn remove_abandoned(&mut self, events: &[Decoded], publisher: &mut Publisher) {
-        for worker in events.iter().filter_map(abandoned_by) {
+    pub(super) async fn remove_abandoned(
+        &mut self,
+        events: &[&Decoded],
+        publisher: &mut Publisher,
+    ) {
+        for worker in events.iter().copied().filter_map(abandoned_by) {
             self.declared.remove(&worker);
             let queue = self.topology.command_queue(EntityType::Worker, worker);
             if let Err(error) = publisher.delete_queue_unless_used(&queue).await {

@@ -6,20 +6,22 @@ mod insert;
 
 use std::collections::BTreeMap;
 
-use domain::Event;
 use domain::game_server::GameServerEvent;
 use domain::game_server_config::{GameServerConfigEvent, RestartPolicy};
+use domain::{Aggregate, Event, GameServer as GameServerAggregate, GameServerConfig};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use sqlx::PgConnection;
 
 use super::{Projection, ProjectionInfo};
 use crate::decoded::Decoded;
+use crate::poison::Poison;
 use crate::subscription::SubscriptionError;
 
 pub(super) const INFO: ProjectionInfo = ProjectionInfo {
     name: "catalogue",
     version: 1,
+    aggregates: &[GameServerAggregate::TYPE, GameServerConfig::TYPE],
     tables: &[
         "game_servers",
         "game_server_commands",
@@ -254,17 +256,13 @@ impl Projection for Catalogue {
         INFO
     }
 
-    fn reads(&self, event: &Event) -> bool {
-        matches!(event, Event::GameServer(_) | Event::Config(_))
-    }
-
     fn handle<'a>(
         &'a mut self,
         events: &'a [&'a Decoded],
         _connection: &'a mut PgConnection,
-    ) -> BoxFuture<'a, Result<(), SubscriptionError>> {
+    ) -> BoxFuture<'a, Result<Vec<Poison>, SubscriptionError>> {
         events.iter().for_each(|event| self.add(event));
-        std::future::ready(Ok(())).boxed()
+        std::future::ready(Ok(Vec::new())).boxed()
     }
 
     fn held(&self) -> usize {
@@ -284,9 +282,9 @@ impl Projection for Catalogue {
     fn write<'a>(
         &'a mut self,
         connection: &'a mut PgConnection,
-    ) -> BoxFuture<'a, Result<(), SubscriptionError>> {
+    ) -> BoxFuture<'a, sqlx::Result<()>> {
         let rows = std::mem::take(self);
-        async move { Ok(rows.insert(connection).await?) }.boxed()
+        async move { rows.insert(connection).await }.boxed()
     }
 
     fn forget(&mut self) {

@@ -67,6 +67,11 @@ async fn every_committed_event_is_seen_once_in_order_and_applied_once_and_nothin
         nothing_is_lost_and_nothing_undead(&written, &seen);
         println!("a reader by position saw {} events: 0 missed, 0 twice", seen.len());
         audit::every_position_was_applied_once(&system.pool, head).await;
+        let parked: i64 = sqlx::query_scalar("SELECT count(*) FROM parked_events")
+            .fetch_one(&system.pool)
+            .await
+            .unwrap();
+        assert_eq!(parked, 0, "nothing was put aside");
         rows_are_as_many_as_were_born(&system).await;
         hashes_are_equal(&system).await;
     })

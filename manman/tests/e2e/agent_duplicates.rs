@@ -1,7 +1,6 @@
 //! The same command message again and again: it acts once.
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
 
 use lapin::BasicProperties;
 use lapin::types::FieldTable;
@@ -43,7 +42,7 @@ async fn a_command_that_is_delivered_again_and_again_acts_once_and_has_one_outco
     nothing_runs_when_all_is_read(&host, &server, 3).await;
 
     assert_eq!(system.database.instances().await.len(), 1);
-    assert_eq!(chats(&host), ["[chat] once"]);
+    assert_eq!(host.chats(), ["[chat] once"]);
     for (kind, number) in [("start", 1), ("stdin", 1), ("stop", 1)] {
         let outcome = server.outcome(worker_id, kind, number).await;
         assert_eq!(shown(&outcome), ("fulfilled", None), "{kind}");
@@ -133,15 +132,6 @@ async fn nothing_runs_when_all_is_read(host: &Host, server: &Server, number: usi
     let late = server.outcome(host.worker_id().unwrap(), "stdin", number).await;
     assert_eq!(late["outcome"], "refused", "{late}");
     assert_eq!(host.running(), []);
-}
-
-/// What was chatted on this host.
-fn chats(host: &Host) -> Vec<String> {
-    let runs = fs::read_dir(host.state("runs")).unwrap();
-    let logs = runs.map(|run| fs::read_to_string(run.unwrap().path().join("output.log")).unwrap());
-    logs.flat_map(|log| log.lines().map(str::to_owned).collect::<Vec<_>>())
-        .filter(|line| line.contains("[chat]"))
-        .collect()
 }
 
 async fn every_command_has_one_outcome(system: &System, commands: usize) {

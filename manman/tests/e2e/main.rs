@@ -4,6 +4,7 @@
 //! support/         throw-away servers, processes, and the programs of others: a v1 worker, a subscriber
 //! worker_life/     a v1 worker from its registration to its goodbye, the takeover by another between
 //! broker_killed    commands while the broker is dead
+//! crash_points/    processes that are killed at named points
 //! database_away    everything while the database is
 //! bad_messages     what is no status report, and what is one twice
 //! up               all roles in one process, as on a laptop
@@ -25,6 +26,7 @@ mod agent_outage;
 mod agent_schedules;
 mod bad_messages;
 mod broker_killed;
+mod crash_points;
 mod database_away;
 mod migrations;
 mod operator_verbs;

@@ -15,31 +15,27 @@ mod verdict;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use self::schedule::{Accepted, Random, Schedule};
+use self::schedule::{Accepted, Schedule};
 use self::settled::Config;
 use self::trouble::Trouble;
-use crate::support::{Host, System, add_local, demo, eventually};
+use crate::support::{Host, Random, SEED, System, add_local, demo, eventually, seed, setting};
 
 /// How many schedules are played.
 const SCHEDULES: &str = "MANMAN_TEST_SCHEDULES";
 const USUAL_SCHEDULES: usize = 200;
-/// The seed of everything that is random, to play the same again as far as processes allow that.
-const SEED: &str = "MANMAN_TEST_SEED";
 
 /// How many configs are played with side by side.
 const CONFIGS: usize = 24;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_command_ends_and_what_is_shown_is_what_runs_whatever_dies_meanwhile() {
-    let seed = setting(SEED).unwrap_or_else(|| {
-        u64::from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos())
-    });
+    let seed = seed();
     let schedules =
         setting(SCHEDULES).map_or(USUAL_SCHEDULES, |count| usize::try_from(count).unwrap());
     println!("{schedules} schedules, {SEED}={seed}");
@@ -119,10 +115,6 @@ impl Stage {
             config.settles(&self.system, &self.host, accepted).await;
         }
     }
-}
-
-fn setting(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|value| value.parse().unwrap())
 }
 
 /// Most are never started again by themselves: only of those can be said what must run in the end.

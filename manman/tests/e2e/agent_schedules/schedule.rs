@@ -7,31 +7,7 @@ use reqwest::header::RETRY_AFTER;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Answer, Api};
-
-/// Numbers at random, the same ones for the same seed (splitmix64).
-#[derive(Debug, Clone)]
-pub struct Random(pub u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^ (bits >> 31)
-    }
-
-    /// From 0 to below this.
-    pub fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-
-    /// Between these two numbers of milliseconds.
-    pub fn pause(&mut self, least: u64, most: u64) -> Duration {
-        Duration::from_millis(least + self.below(most - least + 1))
-    }
-}
+use crate::support::{Answer, Api, Random};
 
 /// What can be asked of a config.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -115,7 +91,7 @@ async fn ask(experience: &Api, config_id: i32, operation: Operation) -> Accepted
             continue;
         }
         answer.ok();
-        let position = answer.headers["manman-position"].to_str().unwrap().parse().unwrap();
+        let position = answer.position();
         return Accepted { config_id, operation, refusals, at: Instant::now(), position };
     }
 }

@@ -9,8 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::Stage;
-use super::schedule::Random;
-use crate::support::{Host, Running, System};
+use crate::support::{Host, Random, Running, System};
 
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 

@@ -64,6 +64,23 @@ impl Api {
         answer.is_ok_and(|answer| answer.status().is_success())
     }
 
+    /// The same with headers, to somebody who may die meanwhile: `None` if there was no whole answer.
+    pub async fn try_send_json(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&'static str, &str)],
+        body: &Value,
+    ) -> Option<Answer> {
+        let request = self.client.request(method, format!("{}{path}", self.base));
+        let request = request.header(CONTENT_TYPE, "application/json").body(body.to_string());
+        let request =
+            headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let answer = request.send().await.ok()?;
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        Some(Answer { status, headers, text: answer.text().await.ok()? })
+    }
+
     async fn send(&self, method: Method, path: &str, body: Option<(&Value, bool)>) -> Answer {
         let request = self.client.request(method.clone(), format!("{}{path}", self.base));
         let request = match body {
@@ -94,6 +111,11 @@ impl Answer {
     pub fn created(&self) -> Value {
         assert_eq!(self.status, StatusCode::CREATED, "{}", self.text);
         serde_json::from_str(&self.text).unwrap()
+    }
+
+    /// Where on the log this was written.
+    pub fn position(&self) -> i64 {
+        self.headers["manman-position"].to_str().unwrap().parse().unwrap()
     }
 
     /// The `detail` of a refusal with this status.

@@ -134,6 +134,19 @@ impl Host {
         untold
     }
 
+    /// What was chatted on its game servers, as far as output is kept.
+    pub fn chats(&self) -> Vec<String> {
+        let runs = fs::read_dir(self.state("runs")).unwrap();
+        let output = |run: fs::DirEntry| {
+            fs::read_to_string(run.path().join("output.log")).unwrap_or_default()
+        };
+        let outputs = runs.map(|run| output(run.unwrap()));
+        outputs
+            .flat_map(|output| output.lines().map(str::to_owned).collect::<Vec<_>>())
+            .filter(|line| line.contains("[chat]"))
+            .collect()
+    }
+
     /// The `local` game servers that run, whatever the agent knows of them: the leader of each process group in a
     /// config's directory. In order.
     pub fn running(&self) -> Vec<Running> {

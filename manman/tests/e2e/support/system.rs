@@ -48,9 +48,20 @@ impl System {
 
     /// Starts one of the processes, where it was.
     pub fn start_process(&mut self, name: &'static str) {
+        self.start_process_with(name, &Environment::new());
+    }
+
+    /// The same, with settings of its own.
+    pub fn start_process_with(&mut self, name: &'static str, settings: &Environment) {
         let port = self.api(name).port.to_string();
-        let program = Program::start(&[name, "--port", &port], &self.environment);
+        let environment = self.environment_with(settings);
+        let program = Program::start(&[name, "--port", &port], &environment);
         self.programs.push((name, program));
+    }
+
+    /// What a process of this system is told, and these settings.
+    pub fn environment_with(&self, settings: &Environment) -> Environment {
+        [&self.environment[..], settings].concat()
     }
 
     /// Hands a running process over.
@@ -59,7 +70,8 @@ impl System {
         self.programs.remove(place).1
     }
 
-    fn api(&self, name: &str) -> &Api {
+    /// Where one of the processes answers.
+    pub fn api(&self, name: &str) -> &Api {
         let apis = [&self.experience, &self.dal, &self.status, &self.processor];
         PROCESSES.iter().zip(apis).find(|(other, _)| **other == name).unwrap().1
     }

@@ -11,6 +11,7 @@
 //! shutdown         SIGTERM
 //! migrations       as an operator sees them
 //! operator_verbs   projections and dead letters, as an operator and a script see them
+//! replicas/        several status processors, killed and paused again and again
 //! settings         malformed ones
 //! agent/           the agent on a game host: its life, its game servers, its commands
 //! agent_duplicates the same command again and again
@@ -30,6 +31,7 @@ mod crash_points;
 mod database_away;
 mod migrations;
 mod operator_verbs;
+mod replicas;
 mod settings;
 mod shutdown;
 mod support;

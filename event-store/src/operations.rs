@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use cqrs_es::Aggregate;
 use domain::subscription::{SubscriptionCommand, SubscriptionEvent, SubscriptionRefusal};
-use domain::{Event, Subscription};
+use domain::{DeadLetter, Event, Subscription};
 use sqlx::{PgConnection, PgTransaction};
 
 use crate::parked::{self, ParkedEvent};
@@ -55,8 +55,8 @@ pub enum OperationError {
 pub struct RetryRequested {
     /// The first of its stream, as it was parked.
     pub head: ParkedEvent,
-    /// The last one behind it.
-    pub last: Position,
+    /// All that is parked of the stream, from the head on.
+    pub positions: Vec<Position>,
 }
 
 /// What has become of a retry so far.
@@ -96,15 +96,14 @@ pub async fn retry_parked(
 ) -> Result<RetryRequested, OperationError> {
     let mut held = store.log.pool().begin().await?;
     let (_, stream) = parked_stream(&mut held, subscription, position).await?;
-    let (Some(head), Some(last)) = (stream.first().cloned(), stream.last()) else {
-        return Err(not_parked(subscription, position));
-    };
+    let positions = stream.iter().map(|parked| parked.position).collect();
+    let head = stream.into_iter().next().ok_or_else(|| not_parked(subscription, position))?;
     let command =
         SubscriptionCommand::RetryParked { position: head.position.0, event_id: head.event_id };
     store.subscriptions.execute(subscription, command, context).await?;
     parked::request_retry(&mut held, &head).await?;
     held.commit().await?;
-    Ok(RetryRequested { last: last.position, head })
+    Ok(RetryRequested { head, positions })
 }
 
 /// Leaves a parked event out, for good; what waits behind it is tried. How many that are.
@@ -123,11 +122,19 @@ pub async fn skip_parked(
     if subscription.starts_with(REBUILD) {
         return Err(OperationError::OfRebuild { subscription: subscription.to_owned() });
     }
-    let mut held = store.log.pool().begin().await?;
-    let (parked, stream) = parked_stream(&mut held, subscription, position).await?;
-    if let Some(head) = stream.first().filter(|head| head.position != position) {
-        return Err(OperationError::Waits { position, head: head.position });
-    }
+    let (mut held, parked, stream) = loop {
+        let mut held = store.log.pool().begin().await?;
+        let (parked, stream) = parked_stream(&mut held, subscription, position).await?;
+        if let Some(head) = stream.first().filter(|head| head.position != position) {
+            return Err(OperationError::Waits { position, head: head.position });
+        }
+        if parked.retry_requested_at.is_none() {
+            break (held, parked, stream);
+        }
+        // So that nobody tries it either when this process dies with the decision on the log and not done.
+        parked::withdraw_retry(&mut held, &parked).await?;
+        held.commit().await?;
+    };
     let command =
         SubscriptionCommand::SkipParked { position: position.0, event_id: parked.event_id };
     store.subscriptions.execute(subscription, command, context).await?;
@@ -164,7 +171,8 @@ pub async fn outcome_of(
     let head = &requested.head;
     let stream = parked::of_stream(connection, head).await?;
     // What was parked since is another story.
-    let Some(first) = stream.into_iter().find(|parked| parked.position <= requested.last) else {
+    let is_asked = |parked: &ParkedEvent| requested.positions.contains(&parked.position);
+    let Some(first) = stream.into_iter().find(is_asked) else {
         return Ok(RetryOutcome::Handled);
     };
     let was_tried = if first.position == head.position {
@@ -217,21 +225,75 @@ pub async fn skipped_events(connection: &mut PgConnection) -> sqlx::Result<Vec<S
     skipped.collect()
 }
 
-/// The position that an event of a subscription's stream leaves out, if it does.
-fn skipped_by(decision: &RecordedEvent) -> sqlx::Result<Option<Position>> {
+/// What was decided about a parked event, oldest first.
+///
+/// # Errors
+/// When the database does not answer, or what was decided cannot be read.
+pub async fn decisions_about_parked(
+    connection: &mut PgConnection,
+    subscription: &str,
+    position: Position,
+) -> sqlx::Result<Vec<RecordedEvent>> {
+    let mut about = Vec::new();
+    let decisions =
+        recorded::read_streams(connection, Subscription::TYPE, Some(subscription)).await?;
+    for decision in decisions {
+        if decided_about(&decision)?.is_some_and(|decided| decided.position() == position) {
+            about.push(decision);
+        }
+    }
+    Ok(about)
+}
+
+/// What was decided about a dead letter of the broker, oldest first.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn decisions_about_message(
+    connection: &mut PgConnection,
+    message_id: &str,
+) -> sqlx::Result<Vec<RecordedEvent>> {
+    let id = DeadLetter::id_of(message_id);
+    recorded::read_streams(connection, DeadLetter::TYPE, Some(&id)).await
+}
+
+/// What an event of a subscription's stream decides about a parked event.
+enum Decided {
+    Retry(Position),
+    Skip(Position),
+}
+
+impl Decided {
+    fn position(&self) -> Position {
+        match self {
+            Self::Retry(position) | Self::Skip(position) => *position,
+        }
+    }
+}
+
+fn decided_about(decision: &RecordedEvent) -> sqlx::Result<Option<Decided>> {
     let event = decision.event().map_err(|error| sqlx::Error::Decode(error.into()))?;
     Ok(match event {
-        Event::Subscription(SubscriptionEvent::ParkedEventSkipped { position, .. }) => {
-            Some(Position(position))
-        }
-        Event::Subscription(
-            SubscriptionEvent::ParkedEventRetried { .. }
-            | SubscriptionEvent::ProjectionSwitched { .. },
-        )
-        | Event::Worker(_)
+        Event::Subscription(event) => match event {
+            SubscriptionEvent::ParkedEventRetried { position, .. } => {
+                Some(Decided::Retry(Position(position)))
+            }
+            SubscriptionEvent::ParkedEventSkipped { position, .. } => {
+                Some(Decided::Skip(Position(position)))
+            }
+            SubscriptionEvent::ProjectionSwitched { .. } => None,
+        },
+        Event::Worker(_)
         | Event::Instance(_)
         | Event::GameServer(_)
         | Event::Config(_)
         | Event::DeadLetter(_) => None,
+    })
+}
+
+fn skipped_by(decision: &RecordedEvent) -> sqlx::Result<Option<Position>> {
+    Ok(match decided_about(decision)? {
+        Some(Decided::Skip(position)) => Some(position),
+        Some(Decided::Retry(_)) | None => None,
     })
 }

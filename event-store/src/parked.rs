@@ -148,6 +148,26 @@ pub(crate) async fn request_retry(
     Ok(())
 }
 
+/// Has nothing that is parked of a stream tried again for now.
+///
+/// # Errors
+/// When the database does not answer.
+pub(crate) async fn withdraw_retry(
+    connection: &mut PgConnection,
+    parked: &ParkedEvent,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "UPDATE parked_events SET retry_requested_at = NULL
+          WHERE subscription = $1 AND aggregate_type = $2 AND aggregate_id = $3",
+    )
+    .bind(&parked.subscription)
+    .bind(&parked.aggregate_type)
+    .bind(&parked.aggregate_id)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// Forgets a head, and has what waits behind it tried.
 ///
 /// # Errors

@@ -143,7 +143,8 @@ async fn a_retry_is_recorded_and_asks_for_the_whole_stream_from_its_head() {
     let last = *system.positions.last().unwrap();
     let context = by_anna("the rule is repaired");
     let requested = retry_parked(&system.store, WORKERS, last, &context).await.unwrap();
-    assert_eq!((requested.head.position, requested.last), (system.positions[1], last));
+    assert_eq!(requested.head.position, system.positions[1]);
+    assert_eq!(requested.positions, system.positions[1..]);
 
     let event_id = requested.head.event_id;
     let retried =
@@ -233,6 +234,30 @@ async fn what_was_recorded_and_then_interrupted_can_be_done_again() {
     assert_eq!(skip_parked(&system.store, WORKERS, second, &by_anna("no")).await.unwrap(), 2);
     assert_eq!(system.show(second).await, None);
     assert_eq!(system.decisions().await.len(), 1, "recorded once");
+    system.database.drop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_that_was_to_be_tried_again_is_tried_once_its_skip_is_recorded() {
+    let system = Parked::create().await;
+    let second = system.positions[1];
+    retry_parked(&system.store, WORKERS, second, &by_anna("try")).await.unwrap();
+    // What goes wrong between the record and the deed: here the database refuses the deed.
+    system
+        .execute(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+             BEGIN RAISE EXCEPTION 'no'; END $$;
+             CREATE TRIGGER refuse BEFORE DELETE ON parked_events EXECUTE FUNCTION refuse()",
+        )
+        .await;
+    let failed = skip_parked(&system.store, WORKERS, second, &by_anna("no")).await.unwrap_err();
+    assert!(matches!(failed, OperationError::Database(_)), "{failed}");
+    assert_eq!(system.skipped(WORKERS).await, BTreeSet::from([second]));
+    assert_eq!(system.show(second).await.unwrap().retry_requested_at, None);
+
+    system.execute("DROP TRIGGER refuse ON parked_events").await;
+    assert_eq!(skip_parked(&system.store, WORKERS, second, &by_anna("no")).await.unwrap(), 2);
+    assert_eq!(system.show(second).await, None);
     system.database.drop().await;
 }
 

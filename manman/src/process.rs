@@ -159,6 +159,14 @@ async fn refuse_pending_migrations(pool: &PgPool, shutdown: &CancellationToken) 
     require_migrated(&state)
 }
 
+/// The database for an operator's verb.
+pub async fn operator_pool(env: &Env, name: &str) -> Result<PgPool> {
+    let pool = database::pool(&DatabaseConfig::from_env(env)?, name)?;
+    let state = migration_state(&pool).await.context("the database does not answer")?;
+    require_migrated(&state)?;
+    Ok(pool)
+}
+
 /// Says what to run while a migration is pending.
 pub fn require_migrated(state: &MigrationState) -> Result<()> {
     if !state.pending.is_empty() {

@@ -9,7 +9,7 @@ mod projections;
 use clap::Args;
 
 pub use dead_letters::{
-    DeadLettersVerb, ListLettersOptions, RetryOptions, ShowLetterOptions, SkipOptions,
+    DeadLettersVerb, Kind, ListOptions, RetryOptions, ShowOptions, SkipOptions,
 };
 pub use projections::{DiffOptions, LagOptions, ProjectionsVerb, VerifyOptions};
 

@@ -6,15 +6,13 @@ mod verify;
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
-use event_store::migration_state;
+use anyhow::Result;
 use projectors::RebuildError;
-use service::config::{DatabaseConfig, Env};
-use service::{database, shutdown};
-use sqlx::PgPool;
+use service::config::Env;
+use service::shutdown;
 
 use crate::operator::ProjectionsVerb;
-use crate::process::require_migrated;
+use crate::process::operator_pool;
 
 /// Found what it looks for: a difference, or something that is behind.
 const FOUND: ExitCode = ExitCode::FAILURE;
@@ -24,20 +22,13 @@ const INTERRUPTED: u8 = 130;
 
 /// Carries out an operator's verb.
 pub async fn run(env: &Env, verb: ProjectionsVerb) -> Result<ExitCode> {
-    let pool = connect(env).await?;
+    let pool = operator_pool(env, "manman projections").await?;
     match verb {
         ProjectionsVerb::List(output) => standing::list(&pool, &output).await,
         ProjectionsVerb::Lag(options) => standing::lag(&pool, &options).await,
         ProjectionsVerb::Verify(options) => verify::run(&pool, options).await,
         ProjectionsVerb::Diff(options) => diff::run(&pool, &options).await,
     }
-}
-
-async fn connect(env: &Env) -> Result<PgPool> {
-    let pool = database::pool(&DatabaseConfig::from_env(env)?, "manman projections")?;
-    let state = migration_state(&pool).await.context("the database does not answer")?;
-    require_migrated(&state)?;
-    Ok(pool)
 }
 
 /// What became of work that a signal may end.

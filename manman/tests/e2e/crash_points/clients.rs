@@ -12,9 +12,12 @@ use super::ledger::{Command, Ledger};
 use crate::support::Api;
 
 /// Between one command of a client and the next: there is to be traffic, and not more than a busy machine bears.
-const PAUSE: Duration = Duration::from_millis(40);
+const PAUSE: Duration = Duration::from_millis(60);
 /// The same, of what becomes ten events and as many requests.
 const LONG_PAUSE: Duration = Duration::from_millis(150);
+
+/// How many clients do the same thing.
+const OF_EACH_KIND: usize = 3;
 
 /// Clients that ask and ask.
 pub struct Clients {
@@ -32,11 +35,13 @@ pub struct Console {
 impl Clients {
     pub fn start(experience: &Api, ledger: &Arc<Ledger>, console: Console) -> Self {
         let mut clients = Self { tasks: JoinSet::new(), enough: CancellationToken::new() };
-        for client in 1..=2 {
-            clients.spawn(experience, ledger, PAUSE, move |number| adding(client, number));
+        for client in 1..=OF_EACH_KIND {
+            let name = move |number: usize| format!("{client}-{number}");
+            clients.spawn(experience, ledger, PAUSE, move |number| adding(&name(number)));
+            clients.spawn(experience, ledger, LONG_PAUSE, move |number| starting(&name(number)));
+            let chatting = move |number| chatting(console, &name(number));
+            clients.spawn(experience, ledger, LONG_PAUSE, chatting);
         }
-        clients.spawn(experience, ledger, LONG_PAUSE, starting);
-        clients.spawn(experience, ledger, LONG_PAUSE, move |number| chatting(console, number));
         clients
     }
 
@@ -69,8 +74,8 @@ impl Clients {
 }
 
 /// Nobody else has its name, but that is not what keeps it from being added twice.
-fn adding(client: usize, number: usize) -> Command {
-    let key = format!("server-{client}-{number}");
+fn adding(name: &str) -> Command {
+    let key = format!("server-{name}");
     Command {
         method: Method::POST,
         path: "/v1/game-servers".to_owned(),
@@ -81,18 +86,18 @@ fn adding(client: usize, number: usize) -> Command {
 }
 
 /// For the current worker.
-fn starting(number: usize) -> Command {
+fn starting(name: &str) -> Command {
     Command {
         method: Method::POST,
         path: "/gameserver/1/start".to_owned(),
         body: Value::Null,
-        key: format!("start-{number}"),
+        key: format!("start-{name}"),
         becomes: "StartRequested",
     }
 }
 
-fn chatting(console: Console, number: usize) -> Command {
-    let key = format!("line-{number}");
+fn chatting(console: Console, name: &str) -> Command {
+    let key = format!("line-{name}");
     let Console { instance, command } = console;
     Command {
         method: Method::POST,

@@ -121,6 +121,15 @@ async fn what_was_acknowledged_is_stored_once_and_told_and_done_wherever_a_proce
     system.stop().await;
 }
 
+#[tokio::test]
+#[cfg_attr(not(debug_assertions), ignore = "release builds have no crash points")]
+async fn a_point_that_does_not_exist_is_refused_with_those_that_do() {
+    let environment = vec![(VARIABLE, "append.behind".to_owned())];
+    let refused = run(&["run-migration"], &environment).await.refused();
+    assert!(refused.contains("MANMAN_CRASH_AT=append.behind must be a point"), "{refused}");
+    assert!(Point::ALL.iter().all(|point| refused.contains(point.name())), "{refused}");
+}
+
 /// As far as others can see it: only these clients append through the Experience API, so its death after an append
 /// leaves one of them without an answer, and what the relay does not know to be published it publishes again.
 fn every_death_was_where_it_should_be(table: &Table) {

@@ -248,6 +248,32 @@ async fn a_parked_event_is_tried_until_it_is_repaired_and_then_all_is_as_if_noth
     system.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_behind_a_skipped_event_is_shown_as_if_that_had_never_been() {
+    let system = System::start().await;
+    let environment = environment(&system.database.url(), Some(&system.broker));
+    let worker = V1Worker::start(&system.dal, &system.broker).await;
+    eventually("it runs", async || status_of(&system.database).await == "RUNNING").await;
+    let poison =
+        "ALTER TABLE read_models.workers ADD CONSTRAINT poison CHECK (status <> 'COMPLETE')";
+    sqlx::raw_sql(poison).execute(&system.database.pool).await.unwrap();
+    worker.report("COMPLETE").await;
+    eventually("it is parked", async || listed(&environment, &[]).await.len() == 1).await;
+    worker.shut_down().await.ok();
+    let waiting = async || listed(&environment, &[]).await[0]["waiting"].clone();
+    eventually("its end waits behind", async || waiting().await == 1).await;
+    let name = id(&listed(&environment, &[]).await[0]);
+
+    let skip = ["dead-letters", "skip", &name, "--reason", "we know", "--actor", "anna"];
+    let skipped = run(&skip, &environment).await.done();
+    assert_eq!(skipped, format!("{name} skipped; 1 behind it to be tried now\n"));
+    eventually("nothing is parked", async || listed(&environment, &[]).await.is_empty()).await;
+    assert_eq!(status_of(&system.database).await, "RUNNING");
+    let ended = "SELECT count(*) FROM read_models.workers WHERE end_date IS NOT NULL";
+    assert_eq!(system.database.value::<i64>(ended).await, 1);
+    system.stop().await;
+}
+
 async fn status_of(database: &Database) -> String {
     database.value("SELECT coalesce(max(status), '') FROM read_models.workers").await
 }

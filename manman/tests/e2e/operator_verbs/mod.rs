@@ -53,10 +53,7 @@ async fn misuse_is_told_from_trouble() {
     assert!(refused.refused().contains("the database does not answer"));
     for verb in [
         &["list", "--kind", "parked"][..],
-        &["show", "1"],
-        &["retry", "1"],
-        &["retry", "--all", "--kind", "broker"],
-        &["skip", "workers@1", "--reason", "no"],
+        &["skip", "1", "--reason", "no"],
     ] {
         let refused = run(&[&["dead-letters"], verb].concat(), &away).await.refused();
         assert!(refused.contains("the database does not answer"), "{verb:?}: {refused}");

@@ -51,10 +51,7 @@ async fn misuse_is_told_from_trouble() {
     let refused = run(&["projections", "verify", "--json"], &away).await;
     assert_eq!(refused.stdout, "");
     assert!(refused.refused().contains("the database does not answer"));
-    for verb in [
-        &["list", "--kind", "parked"][..],
-        &["skip", "1", "--reason", "no"],
-    ] {
+    for verb in [&["list", "--kind", "parked"][..], &["skip", "1", "--reason", "no"]] {
         let refused = run(&[&["dead-letters"], verb].concat(), &away).await.refused();
         assert!(refused.contains("the database does not answer"), "{verb:?}: {refused}");
     }

@@ -13,6 +13,7 @@
 mod cli;
 mod operator;
 mod process;
+mod progress;
 mod roles;
 mod verbs;
 

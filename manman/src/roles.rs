@@ -10,7 +10,7 @@ use axum::middleware::from_fn_with_state;
 use command_api::heartbeats::written_before_reads;
 use command_api::{CommandApi, Heartbeats, RequestTimeouts};
 use event_store::{EventStore, LogOptions};
-use messaging::{Broker, Publisher, Topology};
+use messaging::{Broker, BrokerConfig, Publisher, Topology};
 use projectors::{Intake, Liveness, LivenessConfig, PieceStatus, Projectors, Relay};
 use query_api::{Freshness, QueryApi};
 use service::config::{Env, LogConfig};
@@ -25,7 +25,10 @@ use worker::config::AgentConfig;
 
 use crate::cli::{Api, ApiOptions};
 use crate::process::{Process, broker_config};
+use crate::progress;
 
+/// How soon a consumer of reports that fell silent is replaced: after twice this.
+const INTAKE_HEARTBEAT_SECONDS: u16 = 5;
 /// How long to wait before declaring the topology is tried again.
 const DECLARE_AGAIN: Duration = Duration::from_secs(1);
 
@@ -218,13 +221,16 @@ pub fn processor_tasks(process: &Process, store: &EventStore) -> Result<()> {
     ready(&process.health, "relay", relay.status());
     tasks.spawn("relay", endless(relay.run(tasks.shutdown())));
 
-    let intake = Intake::new(store.clone(), Broker::new("report intake", broker), Topology::v1());
+    // A replica that was stopped holds the queue until the broker misses it.
+    let vigilant = BrokerConfig { heartbeat_seconds: INTAKE_HEARTBEAT_SECONDS, ..broker };
+    let intake = Intake::new(store.clone(), Broker::new("report intake", vigilant), Topology::v1());
     ready(&process.health, "report intake", intake.status());
     tasks.spawn("report intake", endless(intake.run(tasks.shutdown())));
 
     let liveness = Liveness::new(store.clone(), LivenessConfig::default());
     ready(&process.health, "liveness", liveness.status());
     tasks.spawn("liveness", endless(liveness.run(tasks.shutdown())));
+    progress::tell(&process.health, &process.pool);
     Ok(())
 }
 

@@ -23,6 +23,8 @@ pub struct System {
     pending_requests: PendingRequests,
     /// The log.
     log: Log,
+    /// What the message broker has of it.
+    published: Published,
     /// How far each projection of the log is, by name.
     projections: Vec<Projection>,
 }
@@ -80,6 +82,17 @@ pub struct Log {
     recorded_at: Option<DateTime<Utc>>,
 }
 
+/// How far publishing is.
+#[derive(Debug, Serialize, FromRow, ToSchema)]
+pub struct Published {
+    /// The message broker has everything up to here.
+    position: i64,
+    /// How many events of the log it has not.
+    lag: i64,
+    /// How many of those before it could not be published and are put aside.
+    parked_events: i64,
+}
+
 /// How far a projection is.
 #[derive(Debug, Serialize, FromRow, ToSchema)]
 pub struct Projection {
@@ -89,6 +102,8 @@ pub struct Projection {
     position: i64,
     /// How many events of the log it has not dealt with.
     lag: i64,
+    /// How many of those before it could not be applied and are put aside, with those behind them.
+    parked_events: i64,
     /// When it last moved.
     #[serde(serialize_with = "iso")]
     updated_at: DateTime<Utc>,
@@ -110,6 +125,7 @@ pub(super) async fn system(State(api): State<QueryApi>) -> Result<Json<System>, 
             oldest: oldest_pending_request(&mut *reads).await?,
         },
         log: log(&mut *reads).await?,
+        published: published(&mut *reads).await?,
         projections: projections(&mut *reads).await?,
     }))
 }
@@ -176,9 +192,21 @@ async fn log(db: impl PgExecutor<'_>) -> sqlx::Result<Log> {
     .await
 }
 
+async fn published(db: impl PgExecutor<'_>) -> sqlx::Result<Published> {
+    sqlx::query_as(
+        "SELECT coalesce(c.position, 0) AS position,
+                greatest(0, head.position - coalesce(c.position, 0)) AS lag,
+                (SELECT count(*) FROM public.parked_events WHERE subscription = 'relay') AS parked_events
+           FROM public.log_head head LEFT JOIN public.checkpoints c ON c.name = 'relay'",
+    )
+    .fetch_one(db)
+    .await
+}
+
 async fn projections(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Projection>> {
     sqlx::query_as(
-        "SELECT c.name, c.position, greatest(0, head.position - c.position) AS lag, c.updated_at
+        "SELECT c.name, c.position, greatest(0, head.position - c.position) AS lag, c.updated_at,
+                (SELECT count(*) FROM public.parked_events WHERE subscription = c.name) AS parked_events
            FROM public.checkpoints c CROSS JOIN public.log_head head
           WHERE c.name LIKE 'projector.%'
           ORDER BY c.name",

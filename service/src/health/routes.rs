@@ -21,7 +21,7 @@ pub fn v1_router<S: Clone + Send + Sync + 'static>() -> Router<S> {
 ///
 /// `/livez` answers 503 once a background task has died: a restart is called for. `/readyz` answers
 /// 503 with the failing checks while work sent here would fail, and from the moment shutdown
-/// begins.
+/// begins. With either it tells warnings, which do not end readiness, and facts.
 pub fn router(health: Health, metrics: Metrics) -> Router {
     Router::new()
         .route("/livez", get(livez))
@@ -41,12 +41,20 @@ async fn livez(State(health): State<Health>) -> Response {
 }
 
 async fn readyz(State(health): State<Health>) -> Response {
-    let failing = health.failing().await;
-    if failing.is_empty() {
-        return Json(json!({"status": "ready"})).into_response();
+    let (failing, warnings, facts) =
+        tokio::join!(health.failing(), health.warnings(), health.facts());
+    let (code, mut body) = if failing.is_empty() {
+        (StatusCode::OK, json!({"status": "ready"}))
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, json!({"status": "unready", "failing": failing}))
+    };
+    if !warnings.is_empty() {
+        body["warnings"] = json!(warnings);
     }
-    let body = json!({"status": "unready", "failing": failing});
-    (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
+    for (name, fact) in facts {
+        body[name] = fact;
+    }
+    (code, Json(body)).into_response()
 }
 
 fn expose(metrics: &Metrics) -> Response {
@@ -104,6 +112,20 @@ mod tests {
 
         flag.fail("12 s behind");
         assert_eq!(health.failing().await[0].detail, "12 s behind");
+    }
+
+    #[tokio::test]
+    async fn warnings_and_facts_are_told_and_do_not_end_readiness() {
+        let (health, _, router) = process();
+        health.warn("parked events", || async { Err::<(), _>("1 of workers") });
+        health.warn("disk", || async { Ok::<_, String>(()) });
+        health.fact("log", || async { Some(json!({"head": 7})) });
+        health.fact("moon", || async { None });
+        let answer = get(&router, "/readyz").await;
+        assert_eq!(answer.status, StatusCode::OK);
+        let warnings = json!([{"check": "parked events", "detail": "1 of workers"}]);
+        let expected = json!({"status": "ready", "warnings": warnings, "log": {"head": 7}});
+        assert_eq!(answer.json(), expected);
     }
 
     #[tokio::test(start_paused = true)]

@@ -109,7 +109,7 @@ pub(super) async fn stopped(pool: &PgPool) -> Findings {
     Ok(found.into_iter().map(|pending| fulfilled(pending, reason)).collect())
 }
 
-/// Console lines that the relay has put into the worker's queue: v1 gives no better sign.
+/// Console lines that the relay has put into the worker's queue, and not aside: v1 gives no better sign.
 pub(super) async fn relayed(pool: &PgPool) -> Findings {
     let mut connection = pool.acquire().await?;
     let relayed = event_store::position_of(&mut connection, relay::CHECKPOINT).await?;
@@ -118,10 +118,13 @@ pub(super) async fn relayed(pool: &PgPool) -> Findings {
            FROM read_models.worker_requests r
            JOIN read_models.workers w ON w.worker_id = r.worker_id AND w.surface = 'v1'
           WHERE r.outcome = 'pending' AND r.kind = 'stdin' AND r.position <= $1
+            AND NOT EXISTS (SELECT FROM parked_events p
+                             WHERE p.subscription = $3 AND p.position = r.position)
           LIMIT $2",
     )
     .bind(relayed.unwrap_or_default().0)
     .bind(MOST)
+    .bind(relay::CHECKPOINT)
     .fetch_all(&mut *connection)
     .await?;
     let reason = "it is in the worker's queue";

@@ -1,11 +1,14 @@
 //! HTTP load over kept-alive connections. As lean as it can be: it shares two cores with what it measures.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 /// One connection.
 pub struct Client {
@@ -94,8 +97,7 @@ pub fn request(method: &str, path: &str, host: &str, headers: &str, body: &str) 
     )
 }
 
-/// Sends requests over `connections` connections for `duration`; `make` gives the n-th request of a
-/// connection. Every answer must be 200. Requests per second.
+/// Sends requests over `connections` connections for `duration`; see [`closed_loop_until`].
 pub async fn closed_loop<F>(
     address: &str,
     connections: usize,
@@ -105,31 +107,56 @@ pub async fn closed_loop<F>(
 where
     F: Fn(usize, u64) -> String + Send + Sync + 'static,
 {
-    let make = Arc::new(make);
+    let end = async {
+        sleep(duration).await;
+        Ok(())
+    };
+    Ok(closed_loop_until(address, connections, end, make).await?.0)
+}
+
+/// Sends requests over `connections` connections until something else is done; `make` gives the n-th request
+/// of a connection. Every answer must be 200: the first that is not ends it all. Requests per second, and what
+/// came of the something else.
+pub async fn closed_loop_until<F, T>(
+    address: &str,
+    connections: usize,
+    until: impl Future<Output = Result<T>>,
+    make: F,
+) -> Result<(f64, T)>
+where
+    F: Fn(usize, u64) -> String + Send + Sync + 'static,
+{
+    let (make, is_over) = (Arc::new(make), Arc::new(AtomicBool::new(false)));
     let started = Instant::now();
-    let end = started + duration;
-    let tasks: Vec<_> = (0..connections)
-        .map(|connection| {
-            let (make, address) = (Arc::clone(&make), address.to_owned());
-            tokio::spawn(async move {
-                let mut client = Client::connect(&address).await?;
-                let mut sent = 0;
-                while Instant::now() < end {
-                    let answer = client.send(make(connection, sent).as_bytes()).await?;
-                    if answer.status != 200 {
-                        bail!("{}: {}", answer.status, String::from_utf8_lossy(&answer.body));
-                    }
-                    sent += 1;
+    let mut tasks = JoinSet::new();
+    for connection in 0..connections {
+        let (make, address) = (Arc::clone(&make), address.to_owned());
+        let is_over = Arc::clone(&is_over);
+        tasks.spawn(async move {
+            let mut client = Client::connect(&address).await?;
+            let mut sent = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                let answer = client.send(make(connection, sent).as_bytes()).await?;
+                if answer.status != 200 {
+                    bail!("{}: {}", answer.status, String::from_utf8_lossy(&answer.body));
                 }
-                Ok(sent)
-            })
-        })
-        .collect();
-    let mut total = 0;
-    for task in tasks {
-        total += task.await??;
+                sent += 1;
+            }
+            Ok(sent)
+        });
     }
-    Ok(total as f64 / started.elapsed().as_secs_f64())
+    let mut total = 0;
+    let ended = tokio::select! {
+        ended = until => ended?,
+        // None ends before it is told to, but by a failure.
+        Some(task) = tasks.join_next() => bail!("a connection ended early after {} requests", task??),
+    };
+    let seconds = started.elapsed().as_secs_f64();
+    is_over.store(true, Ordering::Relaxed);
+    while let Some(task) = tasks.join_next().await {
+        total += task??;
+    }
+    Ok((total as f64 / seconds, ended))
 }
 
 /// The value below which a share of the samples lies; `share` 0.99 for p99.

@@ -8,6 +8,8 @@
 //! baseline.rs  pgbench, disk sync time: what the rows are compared with
 //! summary.rs   the table and target/bench/summary.json
 //! load.rs      HTTP load over kept-alive connections
+//! history/     a log as a fleet writes it
+//! rebuild.rs   a rebuild as an operator begins it
 //! roles.rs     the executable's roles as processes, as in production
 //! game_host.rs an agent with the system it works for
 //! agent.rs     the agent's process, and the game servers, which would outlive it
@@ -19,8 +21,10 @@ mod agent;
 mod baseline;
 mod database;
 mod game_host;
+mod history;
 mod load;
 mod process;
+mod rebuild;
 mod roles;
 mod rows;
 mod settings;

@@ -27,8 +27,8 @@ pub struct Settings {
     /// Seconds per measurement.
     #[arg(long, default_value_t = 6)]
     pub seconds: u64,
-    /// Events on the log for `replay`.
-    #[arg(long, default_value_t = 500_000)]
+    /// Events on the log of `projections_rebuild`.
+    #[arg(long, default_value_t = 5_000_000, value_parser = clap::value_parser!(i64).range(1..))]
     pub events: i64,
     /// Where summary.json goes.
     #[arg(long, default_value = "target/bench")]

@@ -3,7 +3,8 @@
 mod append;
 mod heartbeat;
 mod http_command;
-mod replay;
+mod projections_lag;
+mod projections_rebuild;
 mod status_read;
 mod visible_lag;
 mod worker_flood;
@@ -30,11 +31,15 @@ pub enum Measurement {
     Heartbeat,
     /// Reads of a worker's status over HTTP
     StatusRead,
-    /// All read models from zero
-    Replay,
     /// From a command's answer until a read shows it
     #[value(name = "visible_lag_p99")]
     VisibleLag,
+    /// All read models from position zero, and what reads suffer meanwhile
+    ProjectionsRebuild,
+    /// From an event's commit until all read models show it
+    ProjectionsLag,
+    /// All of the projections': projections_…
+    Projections,
     /// Memory and CPU of an agent whose game servers are quiet
     WorkerQuiet,
     /// A game server that floods its output
@@ -48,13 +53,14 @@ pub enum Measurement {
 }
 
 /// In the order in which they run.
-const ALL: [Measurement; 10] = [
+const ALL: [Measurement; 11] = [
     Measurement::Append,
     Measurement::HttpCommand,
     Measurement::Heartbeat,
     Measurement::StatusRead,
-    Measurement::Replay,
     Measurement::VisibleLag,
+    Measurement::ProjectionsRebuild,
+    Measurement::ProjectionsLag,
     Measurement::WorkerQuiet,
     Measurement::WorkerFlood,
     Measurement::WorkerStartLatency,
@@ -62,20 +68,28 @@ const ALL: [Measurement; 10] = [
 ];
 
 impl Measurement {
-    const fn is_of_the_agent(self) -> bool {
-        matches!(
-            self,
+    /// The name under which several are asked for.
+    const fn group(self) -> Option<Self> {
+        match self {
+            Self::ProjectionsRebuild | Self::ProjectionsLag => Some(Self::Projections),
             Self::WorkerQuiet
-                | Self::WorkerFlood
-                | Self::WorkerStartLatency
-                | Self::WorkerStopParallel
-        )
+            | Self::WorkerFlood
+            | Self::WorkerStartLatency
+            | Self::WorkerStopParallel => Some(Self::Worker),
+            Self::Append
+            | Self::HttpCommand
+            | Self::Heartbeat
+            | Self::StatusRead
+            | Self::VisibleLag
+            | Self::Projections
+            | Self::Worker => None,
+        }
     }
 
     fn is_asked_for(self, asked: &[Self]) -> bool {
         asked.is_empty()
             || asked.contains(&self)
-            || (self.is_of_the_agent() && asked.contains(&Self::Worker))
+            || self.group().is_some_and(|group| asked.contains(&group))
     }
 }
 
@@ -91,13 +105,14 @@ pub async fn run(settings: &Settings, summary: &mut Summary) -> Result<()> {
             Measurement::HttpCommand => http_command::run(settings, summary).await?,
             Measurement::Heartbeat => heartbeat::run(settings, summary).await?,
             Measurement::StatusRead => status_read::run(settings, summary).await?,
-            Measurement::Replay => replay::run(settings, summary).await?,
             Measurement::VisibleLag => visible_lag::run(settings, summary).await?,
+            Measurement::ProjectionsRebuild => projections_rebuild::run(settings, summary).await?,
+            Measurement::ProjectionsLag => projections_lag::run(settings, summary).await?,
             Measurement::WorkerQuiet => worker_quiet::run(settings, summary).await?,
             Measurement::WorkerFlood => worker_flood::run(settings, summary).await?,
             Measurement::WorkerStartLatency => worker_start_latency::run(settings, summary).await?,
             Measurement::WorkerStopParallel => worker_stop_parallel::run(settings, summary).await?,
-            Measurement::Worker => {}
+            Measurement::Projections | Measurement::Worker => {}
         }
     }
     Ok(())

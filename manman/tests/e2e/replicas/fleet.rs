@@ -43,7 +43,8 @@ struct Replica {
     number: usize,
     life: usize,
     api: Api,
-    program: Program,
+    /// `None` between two lives.
+    program: Option<Program>,
     is_paused: bool,
 }
 
@@ -60,7 +61,7 @@ impl Fleet {
         let mut fleet = Self { replicas: Vec::new(), database_url, environment };
         for number in 0..REPLICAS {
             let api = Api::at(free_port());
-            let program = fleet.begin_life(number, 0, &api);
+            let program = Some(fleet.begin_life(number, 0, &api));
             fleet.replicas.push(Replica { number, life: 0, api, program, is_paused: false });
         }
         fleet.is_ready().await;
@@ -128,11 +129,12 @@ impl Fleet {
 
     async fn kill(&mut self, database: &Database, place: usize) -> Blow {
         let blow = self.strikes(database, place, Kind::Kill).await;
-        let Replica { number, life, api, .. } = &self.replicas[place];
-        let program = self.begin_life(*number, life + 1, api);
         let replica = &mut self.replicas[place];
         replica.life += 1;
-        replica.program = program;
+        // Only when it is gone is its port free.
+        replica.program.take().unwrap().ends().await;
+        let Replica { number, life, api, .. } = &self.replicas[place];
+        self.replicas[place].program = Some(self.begin_life(*number, *life, api));
         blow
     }
 
@@ -155,7 +157,7 @@ impl Fleet {
             Kind::Pause => "STOP",
             Kind::Resume => "CONT",
         };
-        replica.program.signal(signal).await;
+        replica.program.as_ref().unwrap().signal(signal).await;
         blow
     }
 
@@ -172,12 +174,12 @@ impl Fleet {
 
     /// Each must end well.
     pub async fn stop(self) {
-        for replica in &self.replicas {
-            replica.program.signal("TERM").await;
+        for program in self.replicas.iter().flat_map(|replica| &replica.program) {
+            program.signal("TERM").await;
         }
-        for replica in self.replicas {
-            let ended = replica.program.ends().await;
-            assert!(ended.success(), "replica {}: {ended}", replica.number);
+        for Replica { number, program, .. } in self.replicas {
+            let ended = program.unwrap().ends().await;
+            assert!(ended.success(), "replica {number}: {ended}");
         }
     }
 }

@@ -15,9 +15,11 @@
 //! commit.rs       what one command writes: events, claims, metadata, answer
 //! metadata.rs     who, why, and because of what: on every event
 //! recorded.rs     events as read back, in position order
+//! bulk.rs         the same for whoever reads all of them
 //! checkpoint.rs   how far a subscription has come, moved by whoever holds its lease
 //! lease.rs        who works on which subscription
-//! standing.rs     the same as an operator sees it: behind by how much, and for how long
+//! rebuilding.rs   the same for rows that are filled anew beside those that are shown
+//! standing.rs     how far subscriptions have come, as an operator sees it: behind by how much, and for how long
 //! parked.rs       events that a subscription could not handle, and those behind them, for operators
 //! parking.rs      the same for whoever works on the subscription
 //! operations.rs   what operators decide about those: recorded first, then done
@@ -29,6 +31,7 @@
 
 mod appender;
 mod batch;
+mod bulk;
 mod cache;
 mod checkpoint;
 mod command;
@@ -42,6 +45,7 @@ mod operations;
 pub mod parked;
 pub mod parking;
 mod postgres_es;
+pub mod rebuilding;
 mod recorded;
 mod repository;
 mod standing;
@@ -49,6 +53,7 @@ mod store;
 mod wakeup;
 
 pub use appender::AppendError;
+pub use bulk::{BulkEvent, read_bulk};
 pub use cache::Loaded;
 pub use checkpoint::{Epoch, Held, advance, held, position_of};
 pub use command::{CommandContext, ExecuteError, Executed};

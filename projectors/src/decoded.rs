@@ -2,9 +2,10 @@
 
 use std::num::ParseIntError;
 
+use chrono::DateTime;
 use domain::Event;
 use domain::worker::WorkerEvent;
-use event_store::{ActorKind, Metadata, Position, RecordedEvent};
+use event_store::{ActorKind, BulkEvent, Metadata, Position, RecordedEvent};
 
 /// An event of the log with what its readers here need, decoded once for all of them.
 #[derive(Debug)]
@@ -60,21 +61,60 @@ pub(crate) fn decode_all(recorded: Vec<RecordedEvent>) -> Vec<Read> {
 }
 
 fn decode(recorded: RecordedEvent) -> Read {
-    let parts = || -> Result<_, Cause> {
-        let event = recorded.event()?;
-        let entity_id = match &event {
-            Event::Worker(_) | Event::Instance(_) | Event::GameServer(_) | Event::Config(_) => {
-                recorded.aggregate_id.parse()?
-            }
-            Event::Subscription(_) | Event::DeadLetter(_) => 0,
-        };
-        let requested_by = match is_request(&event) {
-            true => Some(actor(&recorded.metadata()?)),
-            false => None,
-        };
-        Ok((event, entity_id, requested_by))
+    let parts = understand(recorded.event(), &recorded.aggregate_id, || recorded.metadata());
+    read(recorded, parts)
+}
+
+/// The types of the events of which the metadata are needed to decode them: see [`is_request`].
+pub(crate) const WITH_METADATA: [&str; 4] =
+    ["StartRequested", "StopRequested", "StdinSent", "ShutdownRequested"];
+
+/// Decodes an event where it lies. Of what is recorded only its place, its stream, its id and its type are
+/// kept: nobody who reads the log in bulk needs more.
+pub(crate) fn decode_bulk(event: &BulkEvent<'_>) -> Read {
+    let decoded =
+        Event::decode(event.aggregate_type, event.event_type, event.event_version, event.payload);
+    let metadata = || serde_json::from_str(event.metadata.unwrap_or_default());
+    let parts = understand(decoded, event.aggregate_id, metadata);
+    let recorded = RecordedEvent {
+        position: event.position,
+        event_id: event.event_id,
+        aggregate_type: event.aggregate_type.to_owned(),
+        aggregate_id: event.aggregate_id.to_owned(),
+        sequence: 0,
+        event_type: event.event_type.to_owned(),
+        event_version: String::new(),
+        payload: String::new(),
+        metadata: String::new(),
+        recorded_at: DateTime::UNIX_EPOCH,
     };
-    match parts() {
+    read(recorded, parts)
+}
+
+/// The event, its entity's id, and who asked.
+type Parts = (Event, i32, Option<String>);
+
+fn understand(
+    event: Result<Event, domain::EventError>,
+    aggregate_id: &str,
+    metadata: impl FnOnce() -> Result<Metadata, serde_json::Error>,
+) -> Result<Parts, Cause> {
+    let event = event?;
+    let entity_id = match &event {
+        Event::Worker(_) | Event::Instance(_) | Event::GameServer(_) | Event::Config(_) => {
+            aggregate_id.parse()?
+        }
+        Event::Subscription(_) | Event::DeadLetter(_) => 0,
+    };
+    let requested_by = match is_request(&event) {
+        true => Some(actor(&metadata()?)),
+        false => None,
+    };
+    Ok((event, entity_id, requested_by))
+}
+
+fn read(recorded: RecordedEvent, parts: Result<Parts, Cause>) -> Read {
+    match parts {
         Ok((event, entity_id, requested_by)) => {
             Ok(Decoded { recorded, event, entity_id, requested_by })
         }

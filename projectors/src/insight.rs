@@ -7,13 +7,14 @@ use std::time::Duration;
 use ::metrics::gauge;
 use event_store::Epoch;
 use event_store::lease::Leases;
+use event_store::rebuilding;
 use sqlx::PgConnection;
 use tokio::time::Instant;
 
 use crate::lease::Shared;
 use crate::metrics::{
     LEASE_EPOCH, LEASE_HELD, PARKED_EVENTS, PROJECTION_CHECKPOINT, PROJECTION_LAG,
-    PROJECTION_LAG_SECONDS,
+    PROJECTION_LAG_SECONDS, REBUILD_POSITION, REBUILD_TARGET,
 };
 
 /// How often what takes a closer look is looked at.
@@ -54,13 +55,20 @@ impl Insight {
     async fn look_closer(&self, connection: &mut PgConnection) -> sqlx::Result<()> {
         let names: Vec<_> = self.shared.iter().map(|shared| shared.name.as_str()).collect();
         let standings = event_store::standings(connection, &names).await?;
-        for (shared, standing) in self.shared.iter().zip(standings.subscriptions) {
+        for (shared, standing) in self.shared.iter().zip(&standings.subscriptions) {
             let waiting = standing.waiting.as_secs_f64();
             gauge!(PROJECTION_LAG_SECONDS, "projection" => shared.label).set(waiting);
         }
         let parked: BTreeMap<_, _> =
             event_store::parking::parked_counts(connection).await?.into_iter().collect();
+        let checkpoints = rebuilding::checkpoints(connection).await?;
         for shared in &self.shared {
+            let name = rebuilding::checkpoint(shared.label);
+            let rebuild = checkpoints.iter().find(|checkpoint| checkpoint.name == name);
+            let (position, target) =
+                rebuild.map_or((0, 0), |rebuild| (rebuild.position.0, standings.head.0));
+            gauge!(REBUILD_POSITION, "projection" => shared.label).set(position as f64);
+            gauge!(REBUILD_TARGET, "projection" => shared.label).set(target as f64);
             let count = parked.get(&shared.name).copied().unwrap_or_default();
             gauge!(PARKED_EVENTS, "projection" => shared.label).set(count as f64);
         }

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! projection/    read models: one batch of events, one transaction with the checkpoints
-//! rebuild/       the same read models from position zero beside the live ones, and their comparison
+//! rebuild/       the same read models from position zero beside the live ones, compared with them or shown instead
 //! relay/         events to RabbitMQ: domain events, v1 commands to workers, v1 external statuses
 //! intake/        v1 status reports from RabbitMQ, each turned into a command like any other
 //! liveness/      process manager: silence, loss, recovery, and the outcome of requests
@@ -44,8 +44,9 @@ pub use intake::Intake;
 pub use liveness::{Liveness, LivenessConfig};
 pub use projection::{PROJECTIONS, ProjectionInfo, Projectors};
 pub use rebuild::{
-    ColumnDifference, Differences, Progress, RebuildError, Rebuilt, RowDifference, TableComparison,
-    TableDifferences, Tell, compare, diff, drop_rebuilt, rebuild, verify,
+    ColumnDifference, Differences, Filled, Progress, Rebuild, RebuildError, RowDifference,
+    Switched, SwitchedBy, TableComparison, TableDifferences, Tell, cancel, diff, rebuilding,
+    verify,
 };
 pub use relay::Relay;
 pub use standing::{LogStandings, standings};

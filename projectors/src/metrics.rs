@@ -19,6 +19,10 @@ pub const PARKED_EVENTS: &str = "manman_projection_parked_events";
 pub const LEASE_HELD: &str = "manman_projection_lease_held";
 /// Gauge, label `projection`: the present epoch of its lease; raised by each takeover.
 pub const LEASE_EPOCH: &str = "manman_projection_lease_epoch";
+/// Gauge, label `projection`: how far its rows are that are filled anew beside those shown; 0 when none are.
+pub const REBUILD_POSITION: &str = "manman_projection_rebuild_position";
+/// Gauge, label `projection`: the head of the log while that goes on; 0 otherwise.
+pub const REBUILD_TARGET: &str = "manman_projection_rebuild_target";
 /// Gauge: the position of the last event that is with the broker.
 pub const RELAY_CHECKPOINT: &str = "manman_relay_checkpoint";
 /// Counter, label `result`: status reports taken in; `recorded`, `repeated` (known already),
@@ -36,6 +40,8 @@ pub fn describe() {
     describe_gauge!(PARKED_EVENTS, "Events put aside because they, or earlier ones, failed");
     describe_gauge!(LEASE_HELD, "Whether this replica works on the projection");
     describe_gauge!(LEASE_EPOCH, "Epoch of the projection's lease");
+    describe_gauge!(REBUILD_POSITION, "Position that the rows of a rebuild in progress show");
+    describe_gauge!(REBUILD_TARGET, "Position that a rebuild in progress has to come to");
     describe_gauge!(RELAY_CHECKPOINT, "Position of the last event that is with the broker");
     describe_counter!(INTAKE_REPORTS, "Status reports taken in, by what became of them");
     describe_counter!(LIVENESS_COMMANDS, "Losses, recoveries, ends and outcomes declared");

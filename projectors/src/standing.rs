@@ -1,7 +1,10 @@
 //! How far the projections and the relay are, as an operator sees it.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
-use event_store::{Position, Standing};
+use event_store::rebuilding::{self, Checkpoint};
+use event_store::{Position, Standing, parking};
 use sqlx::PgPool;
 
 use crate::projection::{PROJECTIONS, ProjectionInfo};
@@ -19,6 +22,25 @@ pub struct LogStandings {
     pub relay: Standing,
     /// Every projection, in the order of [`PROJECTIONS`].
     pub projections: Vec<(ProjectionInfo, Standing)>,
+    /// The checkpoints of all of these, and of rebuilds in progress, with their leases.
+    pub checkpoints: Vec<Checkpoint>,
+    /// How many events are parked, by checkpoint; those without any are not listed.
+    pub parked: BTreeMap<String, i64>,
+}
+
+impl LogStandings {
+    /// A checkpoint by its name; `None` while nothing has run that has it.
+    #[must_use]
+    pub fn checkpoint(&self, name: &str) -> Option<&Checkpoint> {
+        self.checkpoints.iter().find(|checkpoint| checkpoint.name == name)
+    }
+
+    /// The rebuilds in progress.
+    pub fn rebuilds(&self) -> impl Iterator<Item = (ProjectionInfo, &Checkpoint)> {
+        PROJECTIONS.into_iter().filter_map(|projection| {
+            Some((projection, self.checkpoint(&rebuilding::checkpoint(projection.name))?))
+        })
+    }
 }
 
 /// Where everything stands at one moment.
@@ -29,7 +51,10 @@ pub async fn standings(pool: &PgPool) -> sqlx::Result<LogStandings> {
     let checkpoints = PROJECTIONS.map(|projection| projection.checkpoint());
     let mut names = vec![relay::CHECKPOINT];
     names.extend(checkpoints.iter().map(String::as_str));
-    let found = event_store::standings(&mut *pool.acquire().await?, &names).await?;
+    let mut connection = pool.acquire().await?;
+    let found = event_store::standings(&mut connection, &names).await?;
+    let checkpoints = rebuilding::checkpoints(&mut connection).await?;
+    let parked = parking::parked_counts(&mut connection).await?;
     let mut subscriptions = found.subscriptions.into_iter();
     let relay = subscriptions.next().ok_or(sqlx::Error::RowNotFound)?;
     Ok(LogStandings {
@@ -37,5 +62,7 @@ pub async fn standings(pool: &PgPool) -> sqlx::Result<LogStandings> {
         head_recorded_at: found.head_recorded_at,
         relay,
         projections: PROJECTIONS.into_iter().zip(subscriptions).collect(),
+        checkpoints,
+        parked: parked.into_iter().collect(),
     })
 }

@@ -11,7 +11,9 @@ use clap::Args;
 pub use dead_letters::{
     DeadLettersVerb, Kind, ListOptions, RetryOptions, ShowOptions, SkipOptions,
 };
-pub use projections::{DiffOptions, LagOptions, ProjectionsVerb, VerifyOptions};
+pub use projections::{
+    CancelOptions, DiffOptions, LagOptions, ProjectionsVerb, RebuildOptions, VerifyOptions,
+};
 
 #[derive(Debug, Args)]
 pub struct Json {

@@ -26,7 +26,8 @@ enum Style {
 /// Shows progress from its making until it is dropped.
 pub struct Reporter {
     style: Style,
-    started: Instant,
+    /// When filling began, and where: what was done before says nothing about how fast it goes.
+    began: Option<(Instant, i64)>,
     shown_at: Option<Instant>,
 }
 
@@ -37,7 +38,7 @@ impl Reporter {
             (false, true) => Style::Bar,
             (false, false) => Style::Lines,
         };
-        Self { style, started: Instant::now(), shown_at: None }
+        Self { style, began: None, shown_at: None }
     }
 
     pub fn tell(&mut self, progress: Progress) {
@@ -46,6 +47,9 @@ impl Reporter {
             Style::Bar => REDRAW,
             Style::Lines => LINE,
         };
+        if let Progress::Filling { done, .. } = progress {
+            self.began.get_or_insert((Instant::now(), done.0));
+        }
         let is_end = matches!(progress, Progress::Filling { done, of } if done >= of);
         if !is_end && self.shown_at.is_some_and(|shown| shown.elapsed() < pause) {
             return;
@@ -53,14 +57,20 @@ impl Reporter {
         self.shown_at = Some(Instant::now());
         let text = match progress {
             Progress::Filling { done, of } => {
-                let text = filling(done.0, of.0, self.started.elapsed());
+                let (at, from) = self.began.unwrap_or((Instant::now(), done.0));
+                let text = filling(done.0, of.0, done.0 - from, at.elapsed());
                 if self.style == Style::Bar {
                     format!("{} {text}", bar(done.0, of.0))
                 } else {
                     text
                 }
             }
+            Progress::Indexing { table } => format!("building the indexes of {table}"),
             Progress::Comparing { table } => format!("comparing {table}"),
+            Progress::Waiting { pid, seconds } => format!(
+                "waiting for a reader: the database session with pid {pid}, for {}",
+                span(u64::try_from(seconds).unwrap_or_default())
+            ),
         };
         let mut stderr = io::stderr().lock();
         // Progress that nobody can read is no reason to stop.
@@ -88,13 +98,13 @@ fn bar(done: i64, of: i64) -> String {
     format!("[{}{}]", "#".repeat(full), ".".repeat(WIDTH - full))
 }
 
-/// How much, how fast, and how long it will take at this rate.
-fn filling(done: i64, of: i64, elapsed: Duration) -> String {
+/// How much, how fast that is with what was done `here`, and how long it will take at this rate.
+fn filling(done: i64, of: i64, here: i64, elapsed: Duration) -> String {
     let percent = share(done, of) * 100.0;
     let text = format!("{percent:5.1} %  {} of {} events", grouped(done), grouped(of));
-    let rate = done as f64 / elapsed.as_secs_f64();
+    let rate = here as f64 / elapsed.as_secs_f64();
     // Of the first moments a rate says nothing.
-    if done == 0 || elapsed < Duration::from_millis(200) {
+    if here <= 0 || elapsed < Duration::from_millis(200) {
         return text;
     }
     let left = (of - done).max(0) as f64 / rate;
@@ -118,15 +128,15 @@ mod tests {
 
     #[test]
     fn a_rate_and_the_time_left_follow_from_what_is_done() {
-        let text = filling(1_000_000, 5_000_000, Duration::from_secs(8));
+        let text = filling(1_000_000, 5_000_000, 1_000_000, Duration::from_secs(8));
         assert_eq!(text, " 20.0 %  1,000,000 of 5,000,000 events, 125,000/s, 32 s left");
-        let text = filling(100, 1_000_000, Duration::from_secs(1));
+        let text = filling(100, 1_000_000, 100, Duration::from_secs(1));
         assert!(text.ends_with("100/s, 2 h 46 min left"), "{text}");
     }
 
     #[test]
     fn nothing_to_do_is_all_done() {
-        assert_eq!(filling(0, 0, Duration::ZERO), "100.0 %  0 of 0 events");
+        assert_eq!(filling(0, 0, 0, Duration::ZERO), "100.0 %  0 of 0 events");
         assert_eq!(bar(0, 0), format!("[{}]", "#".repeat(30)));
         assert_eq!(bar(1, 3), format!("[{}{}]", "#".repeat(10), ".".repeat(20)));
     }

@@ -101,7 +101,7 @@ impl Keeper {
 }
 
 /// The host's name tells an operator where to look; the rest makes it unlike all others.
-fn replica_name() -> String {
+pub(crate) fn replica_name() -> String {
     let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
     let host = host.unwrap_or_else(|| "unknown-host".to_owned());
     let unique = Uuid::now_v7().simple().to_string();
@@ -210,13 +210,17 @@ impl Work {
 }
 
 /// A connection that neither waits long for a row nor, should this process be stopped, holds one for long.
+///
+/// It does not wait for the disk either: batches would wait for it. A crash of the database may forget an epoch
+/// that was given, and give it again; but no session survives such a crash, and who loses his session forgets his
+/// leases.
 async fn connect(pool: &PgPool) -> sqlx::Result<PgConnection> {
     let mut connection = crate::session::connect(pool, "public").await?;
-    // An epoch that was given must not be given again after the database's crash.
-    connection.execute("SET lock_timeout = '500ms'; SET synchronous_commit = on").await?;
+    connection.execute("SET lock_timeout = '500ms'").await?;
     Ok(connection)
 }
 
-fn is_lock_timeout(error: &sqlx::Error) -> bool {
+/// Whether a lock was not to be had in time.
+pub(crate) fn is_lock_timeout(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("55P03")
 }

@@ -100,9 +100,9 @@ fn first_of_each_stream_first(mut to_park: Vec<ToPark>) -> Vec<ToPark> {
 /// Folds and writes stream by stream, and where one's rows are refused, event by event; returns what is to
 /// be parked. For batches that the database refused as a whole: many round trips, so they should be small.
 /// To be called inside a transaction.
-pub(crate) async fn apply_carefully(
+pub(crate) async fn apply_carefully<'e>(
     projection: &mut dyn Projection,
-    events: &[Read],
+    events: impl IntoIterator<Item = &'e Read>,
     parked: &HashSet<Stream>,
     connection: &mut PgConnection,
 ) -> Result<Vec<ToPark>, SubscriptionError> {

@@ -8,6 +8,7 @@ use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 use super::ProjectionInfo;
+use super::bulk::Bulk;
 use super::rows::{Known, Row, Touch, column};
 use crate::decoded::Decoded;
 use crate::shown::ShownStatus;
@@ -142,6 +143,63 @@ const REPLACE: &str = "
            position = excluded.position
      WHERE stored.position < excluded.position";
 
+const BULK: Bulk<InstanceRow> = Bulk {
+    columns: &[
+        "game_server_instance_id",
+        "game_server_config_id",
+        "game_server_id",
+        "worker_id",
+        "created_date",
+        "end_date",
+        "end_cause",
+        "status",
+        "status_as_of",
+        "status_class",
+        "status_info_id",
+        "status_event_id",
+        "lost_by",
+        "has_crashed",
+        "created_position",
+        "pid",
+        "exit_code",
+        "exit_signal",
+        "status_reason",
+        "last_lines",
+        "progress_phase",
+        "progress_percent",
+        "progress_bytes_done",
+        "progress_bytes_total",
+        "position",
+    ],
+    encode: |row, to| {
+        to.int(Some(row.game_server_instance_id));
+        to.int(Some(row.game_server_config_id));
+        to.int(Some(row.game_server_id));
+        to.int(Some(row.worker_id));
+        to.instant(Some(row.created_date));
+        to.instant(row.end_date);
+        to.text(row.end_cause.as_deref());
+        to.text(row.status.as_deref());
+        to.instant(row.status_as_of);
+        to.text(row.status_class.as_deref());
+        to.int(row.status_info_id);
+        to.uuid(row.status_event_id);
+        to.text(row.lost_by.as_deref());
+        to.boolean(row.has_crashed);
+        to.bigint(Some(row.created_position));
+        to.int(row.pid);
+        to.int(row.exit_code);
+        to.int(row.exit_signal);
+        to.text(row.status_reason.as_deref());
+        to.texts(row.last_lines.as_deref());
+        to.text(row.progress_phase.as_deref());
+        to.int(row.progress_percent);
+        to.bigint(row.progress_bytes_done);
+        to.bigint(row.progress_bytes_total);
+        to.bigint(Some(row.position));
+    },
+};
+
 impl Row for InstanceRow {
     type Key = i32;
     type Change = InstanceChange;
@@ -151,6 +209,7 @@ impl Row for InstanceRow {
         aggregates: &[GameServerInstance::TYPE],
         tables: &["game_server_instances"],
     };
+    const BULK: Option<Bulk<Self>> = Some(BULK);
 
     fn touch(event: &Decoded) -> Option<Touch<Self>> {
         let Event::Instance(instance_event) = &event.event else { return None };

@@ -3,6 +3,7 @@
 //! A new read model is one file here, one line in [`all`] and one in [`PROJECTIONS`].
 
 mod apply;
+mod bulk;
 mod catalogue;
 mod game_server_instances;
 mod rows;

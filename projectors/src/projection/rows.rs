@@ -8,6 +8,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use sqlx::PgConnection;
 
+use super::bulk::Bulk;
 use super::{Projection, ProjectionInfo};
 use crate::decoded::Decoded;
 use crate::poison::Poison;
@@ -24,6 +25,8 @@ pub(crate) trait Row: Sized + Send + Sync {
     type Change: Send + Sync;
     /// The projection; it has one table.
     const INFO: ProjectionInfo;
+    /// How rows that the table does not know are written; `None` where there are too few of them to care.
+    const BULK: Option<Bulk<Self>> = None;
 
     /// What the event does, if anything.
     fn touch(event: &Decoded) -> Option<Touch<Self>>;
@@ -173,6 +176,12 @@ impl<R: Row> Rows<R> {
         let (born, changed) = (std::mem::take(&mut self.born), std::mem::take(&mut self.changed));
         for (keys, known) in [(born, self.newborn), (changed, Known::Perhaps)] {
             let rows: Vec<_> = keys.iter().filter_map(|key| self.held.get(key)).collect();
+            if let (Some(bulk), Known::Never, false) = (R::BULK, known, rows.is_empty()) {
+                for table in R::INFO.tables {
+                    bulk.write(connection, table, &rows).await?;
+                }
+                continue;
+            }
             for rows in rows.chunks(MOST) {
                 R::write(connection, rows, known).await?;
             }

@@ -8,6 +8,7 @@ use crash_points::Point;
 use event_store::parking::{self, Stream, ToPark};
 use event_store::{Epoch, Log, Position};
 use sqlx::{Connection, PgConnection, PgPool};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{Known, PROJECTIONS, Projection, all, apply_carefully, fold};
@@ -15,6 +16,7 @@ use crate::decoded::{Read, decode_all, recorded};
 use crate::lease::{Keeper, Shared};
 use crate::metrics::PROJECTION_PROCESSED;
 use crate::poison;
+use crate::rebuild::rebuild_outdated;
 use crate::session::connect;
 use crate::status::PieceStatus;
 use crate::subscription::{Step, Subscription, SubscriptionError, follow};
@@ -57,9 +59,13 @@ impl Projectors {
         });
         let keeper = Keeper::start(pool.clone(), "projections", shared.to_vec());
         let projections = all(Known::Perhaps).into_iter().map(Held::new).collect();
+        let mut outdated = JoinSet::new();
+        let seen = keeper.grants.clone();
+        outdated.spawn(rebuild_outdated(self.log.clone(), seen, shutdown.clone()));
         let mut runner = Runner { pool, connection: None, keeper, projections, turn: 0 };
         follow("projections", &mut runner, &self.log, &self.status, &shutdown).await;
         runner.keeper.leave().await;
+        while outdated.join_next().await.is_some() {}
     }
 }
 

@@ -6,6 +6,7 @@ use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 use super::ProjectionInfo;
+use super::bulk::Bulk;
 use super::rows::{Known, Row, Touch, column};
 use crate::decoded::Decoded;
 
@@ -103,6 +104,41 @@ const REPLACE: &str = "
            resolved_at = excluded.resolved_at, position = excluded.position
      WHERE stored.position < excluded.position";
 
+const BULK: Bulk<RequestRow> = Bulk {
+    columns: &[
+        "request_id",
+        "worker_id",
+        "kind",
+        "game_server_config_id",
+        "game_server_instance_id",
+        "words",
+        "requested_at",
+        "requested_by",
+        "request_event_id",
+        "deadline",
+        "outcome",
+        "reason",
+        "resolved_at",
+        "position",
+    ],
+    encode: |row, to| {
+        to.uuid(Some(row.request_id));
+        to.int(Some(row.worker_id));
+        to.text(Some(&row.kind));
+        to.int(row.game_server_config_id);
+        to.int(row.game_server_instance_id);
+        to.texts(row.words.as_deref());
+        to.instant(Some(row.requested_at));
+        to.text(Some(&row.requested_by));
+        to.uuid(Some(row.request_event_id));
+        to.instant(Some(row.deadline));
+        to.text(Some(&row.outcome));
+        to.text(row.reason.as_deref());
+        to.instant(row.resolved_at);
+        to.bigint(Some(row.position));
+    },
+};
+
 impl Row for RequestRow {
     type Key = Uuid;
     type Change = Resolved;
@@ -112,6 +148,7 @@ impl Row for RequestRow {
         aggregates: &[Worker::TYPE],
         tables: &["worker_requests"],
     };
+    const BULK: Option<Bulk<Self>> = Some(BULK);
 
     fn touch(event: &Decoded) -> Option<Touch<Self>> {
         let Event::Worker(worker_event) = &event.event else { return None };

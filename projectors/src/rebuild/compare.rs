@@ -3,9 +3,9 @@
 use event_store::Position;
 use sqlx::{PgConnection, PgPool};
 
-use super::twin::{TEMPORARY, fill_twins, side_by_side};
-use super::{Progress, RebuildError, Target, Tell, patient, require_name, schema};
-use crate::projection::{PROJECTIONS, ProjectionInfo};
+use super::twin::{TEMPORARY, fill_temporary, side_by_side};
+use super::{Progress, RebuildError, Tell, schema};
+use crate::projection::ProjectionInfo;
 
 /// One table, live and rebuilt, at the same position.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,18 +38,6 @@ impl TableComparison {
     }
 }
 
-/// Compares every read model with its rebuilt twin, by a hash over all rows and columns.
-///
-/// The system may be in use, see [`verify`]. The rebuilt schema must not be ahead of the live one.
-///
-/// # Errors
-/// See [`RebuildError`].
-pub async fn compare(pool: &PgPool, schema: &str) -> Result<Vec<TableComparison>, RebuildError> {
-    require_name(schema)?;
-    let mut connection = patient(pool, schema).await?;
-    compare_with(&mut connection, pool, schema, &PROJECTIONS, &mut |_| ()).await
-}
-
 /// Fills read models anew, in tables that nobody else sees, and compares them with the live ones.
 ///
 /// The projectors go on meanwhile: live rows are seen as they are at one moment, and the rebuilt ones
@@ -63,23 +51,14 @@ pub async fn verify(
     projections: &[ProjectionInfo],
     tell: &mut Tell<'_>,
 ) -> Result<Vec<TableComparison>, RebuildError> {
-    let mut connection = fill_twins(pool, projections, tell).await?;
-    compare_with(&mut connection, pool, TEMPORARY, projections, tell).await
-}
-
-async fn compare_with(
-    connection: &mut PgConnection,
-    pool: &PgPool,
-    schema: &str,
-    projections: &[ProjectionInfo],
-    tell: &mut Tell<'_>,
-) -> Result<Vec<TableComparison>, RebuildError> {
-    let (mut transaction, targets) = side_by_side(connection, pool, projections, tell).await?;
+    let (mut connection, twins) = fill_temporary(pool, projections, tell).await?;
+    let (mut transaction, live) = side_by_side(&mut connection, pool, &twins, tell).await?;
     let mut comparisons = Vec::new();
-    for target in &targets {
-        for table in target.projection.tables {
+    for (twin, position) in twins.iter().zip(live) {
+        for table in twin.projection.tables {
             tell(Progress::Comparing { table });
-            comparisons.push(compare_table(&mut transaction, schema, target, table).await?);
+            let projection = twin.projection.name;
+            comparisons.push(compare_table(&mut transaction, projection, table, position).await?);
         }
     }
     transaction.rollback().await?;
@@ -88,20 +67,20 @@ async fn compare_with(
 
 async fn compare_table(
     connection: &mut PgConnection,
-    schema: &str,
-    target: &Target,
+    projection: &'static str,
     table: &'static str,
+    position: Position,
 ) -> sqlx::Result<TableComparison> {
-    let (live, rebuilt) = (format!("{}.{table}", schema::LIVE), format!("{schema}.{table}"));
+    let (live, rebuilt) = (format!("{}.{table}", schema::LIVE), format!("{TEMPORARY}.{table}"));
     let (rows, hash) = count_and_hash(connection, &live).await?;
     let (rebuilt_rows, rebuilt_hash) = count_and_hash(connection, &rebuilt).await?;
     // Costs far more than the hashes, so it is only asked where there is something to count.
     let (only_live, only_rebuilt) =
         if hash == rebuilt_hash { (0, 0) } else { surplus(connection, &live, &rebuilt).await? };
     Ok(TableComparison {
-        projection: target.projection.name,
+        projection,
         table,
-        position: target.until,
+        position,
         rows,
         rebuilt_rows,
         hash,

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use event_store::Position;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use sqlx::{PgConnection, PgPool};
 
-use super::twin::{TEMPORARY, fill_twins, side_by_side};
+use super::twin::{TEMPORARY, Twin, fill_temporary, side_by_side};
 use super::{Progress, RebuildError, Tell, schema};
 use crate::projection::ProjectionInfo;
 
@@ -74,6 +76,10 @@ pub struct ColumnDifference {
 }
 
 impl Differences {
+    fn none(projection: ProjectionInfo) -> Self {
+        Self { projection: projection.name, position: Position(0), tables: Vec::new() }
+    }
+
     /// How many rows differ.
     #[must_use]
     pub fn count(&self) -> i64 {
@@ -99,29 +105,57 @@ pub async fn diff(
     limit: i64,
     tell: &mut Tell<'_>,
 ) -> Result<Differences, RebuildError> {
-    let one = [projection];
-    let mut connection = fill_twins(pool, &one, tell).await?;
-    let (mut transaction, targets) = side_by_side(&mut connection, pool, &one, tell).await?;
-    let mut tables = Vec::new();
-    for table in projection.tables {
-        tell(Progress::Comparing { table });
-        tables.push(differences(&mut transaction, table, limit).await?);
-    }
-    transaction.rollback().await?;
-    let position = targets.first().map(|target| target.until).unwrap_or_default();
-    Ok(Differences { projection: projection.name, position, tables })
+    let (mut connection, twins) = fill_temporary(pool, &[projection], tell).await?;
+    let mut found =
+        differences(&mut connection, pool, TEMPORARY, &twins, limit, tell).await?.into_iter();
+    Ok(found.next().unwrap_or_else(|| Differences::none(projection)))
 }
 
-async fn differences(
+/// Compares twins in a schema, that of the connection's search path, with the live tables.
+pub(super) fn differences<'a>(
+    connection: &'a mut PgConnection,
+    pool: &'a PgPool,
+    schema: &'a str,
+    twins: &'a [Twin],
+    limit: i64,
+    tell: &'a mut Tell<'_>,
+) -> BoxFuture<'a, Result<Vec<Differences>, RebuildError>> {
+    compare(connection, pool, schema, twins, limit, tell).boxed()
+}
+
+async fn compare(
     connection: &mut PgConnection,
+    pool: &PgPool,
+    schema: &str,
+    twins: &[Twin],
+    limit: i64,
+    tell: &mut Tell<'_>,
+) -> Result<Vec<Differences>, RebuildError> {
+    let (mut transaction, live) = side_by_side(connection, pool, twins, tell).await?;
+    let mut found = Vec::new();
+    for (twin, position) in twins.iter().zip(live) {
+        let mut of = Differences { position, ..Differences::none(twin.projection) };
+        for table in twin.projection.tables {
+            tell(Progress::Comparing { table });
+            of.tables.push(table_differences(&mut transaction, schema, table, limit).await?);
+        }
+        found.push(of);
+    }
+    transaction.rollback().await?;
+    Ok(found)
+}
+
+async fn table_differences(
+    connection: &mut PgConnection,
+    schema: &str,
     table: &'static str,
     limit: i64,
 ) -> sqlx::Result<TableDifferences> {
     let key = schema::primary_key(connection, table).await?;
-    let (missing, extra, changed) = count(connection, table, &key).await?;
+    let (missing, extra, changed) = count(connection, schema, table, &key).await?;
     let mut found = TableDifferences { table, missing, extra, changed, rows: Vec::new() };
     if found.count() > 0 {
-        let rows = rows(connection, table, &key, limit).await?;
+        let rows = rows(connection, schema, table, &key, limit).await?;
         found.rows = rows.into_iter().filter_map(|row| row_difference(&key, row)).collect();
     }
     Ok(found)
@@ -129,13 +163,14 @@ async fn differences(
 
 /// Live rows beside rebuilt ones. Compared as text, as the hashes are taken: equal means the same
 /// whatever the type.
-fn joined(table: &str, key: &[String]) -> String {
+fn joined(schema: &str, table: &str, key: &[String]) -> String {
     let (live, key) = (schema::LIVE, key.join(", "));
-    format!("{live}.{table} AS live FULL JOIN {TEMPORARY}.{table} AS rebuilt USING ({key})")
+    format!("{live}.{table} AS live FULL JOIN {schema}.{table} AS rebuilt USING ({key})")
 }
 
 async fn count(
     connection: &mut PgConnection,
+    schema: &str,
     table: &str,
     key: &[String],
 ) -> sqlx::Result<(i64, i64, i64)> {
@@ -144,7 +179,7 @@ async fn count(
                 count(*) FILTER (WHERE rebuilt::text IS NULL),
                 count(*) FILTER (WHERE live::text <> rebuilt::text)
            FROM {}",
-        joined(table, key)
+        joined(schema, table, key)
     ))
     .fetch_one(connection)
     .await
@@ -154,6 +189,7 @@ type Pair = (Option<Value>, Option<Value>);
 
 async fn rows(
     connection: &mut PgConnection,
+    schema: &str,
     table: &str,
     key: &[String],
     limit: i64,
@@ -161,7 +197,7 @@ async fn rows(
     sqlx::query_as(&format!(
         "SELECT to_jsonb(live), to_jsonb(rebuilt) FROM {}
           WHERE live::text IS DISTINCT FROM rebuilt::text ORDER BY {} LIMIT $1",
-        joined(table, key),
+        joined(schema, table, key),
         key.join(", ")
     ))
     .bind(limit)

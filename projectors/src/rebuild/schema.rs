@@ -1,30 +1,23 @@
 //! The schema a rebuild fills: the live tables' shape, taken from the live tables themselves, so that
 //! a migration is the only place where it is written down.
 
-use sqlx::PgConnection;
-
-use crate::projection::PROJECTIONS;
+use sqlx::{Executor, PgConnection};
 
 pub(super) const LIVE: &str = "read_models";
 
-pub(super) fn tables() -> impl Iterator<Item = &'static str> {
-    PROJECTIONS.iter().flat_map(|projection| projection.tables.iter().copied())
-}
+/// Where tables of a rebuild in progress are.
+pub(super) const NEXT: &str = "read_models_next";
+/// Where tables are that a switch has replaced, until they are dropped.
+pub(super) const OLD: &str = "read_models_old";
+/// Whoever creates or drops one of these schemas has this lock of the database.
+const LOCK: i64 = 0x6d61_6e6d_616e;
 
-/// Creates the schema with all tables.
-pub(super) async fn create(connection: &mut PgConnection, schema: &str) -> sqlx::Result<()> {
-    execute(connection, format!("CREATE SCHEMA {schema}")).await?;
-    create_tables(connection, schema, &tables().collect::<Vec<_>>()).await
-}
-
-/// Creates tables with their primary keys, and the row that says how far they are filled.
+/// Creates tables with their primary keys, as the live ones are.
 pub(super) async fn create_tables(
     connection: &mut PgConnection,
     schema: &str,
     tables: &[&str],
 ) -> sqlx::Result<()> {
-    execute(connection, format!("CREATE TABLE {schema}.rebuilt AS SELECT 0::bigint AS position"))
-        .await?;
     for table in tables {
         execute(
             connection,
@@ -38,6 +31,133 @@ pub(super) async fn create_tables(
         }
     }
     Ok(())
+}
+
+/// Creates the tables of a rebuild anew, with the privileges of the live ones.
+pub(super) async fn create_next(
+    transaction: &mut PgConnection,
+    tables: &[&str],
+) -> sqlx::Result<()> {
+    drop_tables(transaction, NEXT, tables).await?;
+    create_schema(transaction, NEXT).await?;
+    create_tables(transaction, NEXT, tables).await?;
+    for table in tables {
+        for statement in grants(transaction, NEXT, table).await? {
+            execute(transaction, statement).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Keeps others from creating and dropping schemas until the transaction ends.
+pub(super) async fn lock(transaction: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(transaction).await?;
+    Ok(())
+}
+
+/// Makes sure that a schema exists.
+pub(super) async fn create_schema(
+    transaction: &mut PgConnection,
+    schema: &str,
+) -> sqlx::Result<()> {
+    lock(transaction).await?;
+    execute(transaction, format!("CREATE SCHEMA IF NOT EXISTS {schema}")).await
+}
+
+/// Drops tables, those of them that there are, and the schema with the last one.
+pub(super) async fn drop_tables(
+    transaction: &mut PgConnection,
+    schema: &str,
+    tables: &[&str],
+) -> sqlx::Result<()> {
+    lock(transaction).await?;
+    let exists = "SELECT count(*) FROM pg_namespace WHERE nspname = $1";
+    let schemas: i64 = sqlx::query_scalar(exists).bind(schema).fetch_one(&mut *transaction).await?;
+    if schemas == 0 {
+        return Ok(());
+    }
+    for table in tables {
+        execute(transaction, format!("DROP TABLE IF EXISTS {schema}.{table}")).await?;
+    }
+    let left: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM pg_class WHERE relnamespace = to_regnamespace($1)",
+    )
+    .bind(schema)
+    .fetch_one(&mut *transaction)
+    .await?;
+    if left == 0 {
+        execute(transaction, format!("DROP SCHEMA {schema}")).await?;
+    }
+    Ok(())
+}
+
+/// Locks live tables until the transaction ends.
+pub(super) async fn lock_live(
+    transaction: &mut PgConnection,
+    tables: &[&str],
+    mode: &str,
+) -> sqlx::Result<()> {
+    execute(transaction, format!("LOCK TABLE {} IN {mode} MODE", names(LIVE, tables))).await
+}
+
+/// Locks a table of a rebuild until the transaction ends.
+pub(super) async fn lock_next(transaction: &mut PgConnection, table: &str) -> sqlx::Result<()> {
+    execute(transaction, format!("LOCK TABLE {NEXT}.{table} IN ACCESS EXCLUSIVE MODE")).await
+}
+
+/// Puts the tables of a rebuild in the place of the live ones, with a note on each of the old.
+pub(super) async fn exchange(
+    transaction: &mut PgConnection,
+    tables: &[(&str, String)],
+) -> sqlx::Result<()> {
+    let mut statements = String::new();
+    for (table, note) in tables {
+        let note = note.replace('\'', "''");
+        statements.push_str(&format!(
+            "ALTER TABLE {LIVE}.{table} SET SCHEMA {OLD};
+             ALTER TABLE {NEXT}.{table} SET SCHEMA {LIVE};
+             COMMENT ON TABLE {OLD}.{table} IS '{note}';"
+        ));
+    }
+    // In one round trip: readers wait for it.
+    execute(transaction, statements).await
+}
+
+/// The note on a table that a switch has replaced; `None` when there is no such table.
+pub(super) async fn note_on_old(
+    connection: &mut PgConnection,
+    table: &str,
+) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar(
+        "SELECT coalesce(obj_description(oid, 'pg_class'), '') FROM pg_class
+          WHERE oid = to_regclass($1)",
+    )
+    .bind(format!("{OLD}.{table}"))
+    .fetch_optional(connection)
+    .await
+}
+
+fn names(schema: &str, tables: &[&str]) -> String {
+    tables.iter().map(|table| format!("{schema}.{table}")).collect::<Vec<_>>().join(", ")
+}
+
+/// What others may do with a live table, as grants for another one.
+async fn grants(
+    connection: &mut PgConnection,
+    schema: &str,
+    table: &str,
+) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar(
+        "SELECT format('GRANT %s ON %I.%I TO %s%s', acl.privilege_type, $1, c.relname,
+                       CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END,
+                       CASE WHEN acl.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+           FROM pg_class c CROSS JOIN aclexplode(c.relacl) AS acl
+          WHERE c.oid = $2::text::regclass AND acl.grantee <> c.relowner",
+    )
+    .bind(schema)
+    .bind(format!("{LIVE}.{table}"))
+    .fetch_all(connection)
+    .await
 }
 
 /// What `LIKE` leaves out and filling needs: storage options and constraints with an index.
@@ -61,25 +181,29 @@ async fn like_live(
     .await
 }
 
-/// Builds the other indexes and lets the planner know the tables.
-pub(super) async fn index(connection: &mut PgConnection, schema: &str) -> sqlx::Result<()> {
-    for table in tables() {
-        let live = format!("{LIVE}.{table}");
-        let definitions: Vec<String> = sqlx::query_scalar(
-            "SELECT pg_get_indexdef(indexrelid) FROM pg_index
-              WHERE indrelid = $1::text::regclass
-                AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)",
-        )
-        .bind(&live)
-        .fetch_all(&mut *connection)
-        .await?;
-        for definition in definitions {
-            let here = format!(" ON {schema}.{table} ");
-            execute(connection, definition.replace(&format!(" ON {live} "), &here)).await?;
-        }
-        analyze(connection, schema, table).await?;
+/// Builds the other indexes of a table, those that it does not have yet, and lets the planner know it.
+/// Building an index at once is cheaper than keeping it up to date row by row.
+pub(super) async fn index(
+    connection: &mut PgConnection,
+    schema: &str,
+    table: &str,
+) -> sqlx::Result<()> {
+    let live = format!("{LIVE}.{table}");
+    let definitions: Vec<String> = sqlx::query_scalar(
+        "SELECT pg_get_indexdef(indexrelid) FROM pg_index i JOIN pg_class c ON c.oid = indexrelid
+          WHERE indrelid = $1::text::regclass
+            AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
+            AND to_regclass(format('%I.%I', $2, c.relname)) IS NULL",
+    )
+    .bind(&live)
+    .bind(schema)
+    .fetch_all(&mut *connection)
+    .await?;
+    for definition in definitions {
+        let here = format!(" ON {schema}.{table} ");
+        execute(connection, definition.replace(&format!(" ON {live} "), &here)).await?;
     }
-    Ok(())
+    analyze(connection, schema, table).await
 }
 
 /// Lets the planner know what a table holds.
@@ -107,22 +231,8 @@ pub(super) async fn primary_key(
     .await
 }
 
-pub(super) async fn remove(connection: &mut PgConnection, schema: &str) -> sqlx::Result<()> {
-    execute(connection, format!("DROP SCHEMA IF EXISTS {schema} CASCADE")).await
-}
-
-/// How far the schema on the connection's search path is filled.
-pub(super) async fn position(connection: &mut PgConnection) -> sqlx::Result<i64> {
-    sqlx::query_scalar("SELECT position FROM rebuilt").fetch_one(connection).await
-}
-
-pub(super) async fn advance(connection: &mut PgConnection, to: i64) -> sqlx::Result<()> {
-    sqlx::query("UPDATE rebuilt SET position = $1").bind(to).execute(connection).await?;
-    Ok(())
-}
-
-/// Identifiers cannot be parameters; the schema's name was checked before it came here.
+/// Identifiers cannot be parameters; all that come here are ours.
 async fn execute(connection: &mut PgConnection, statement: String) -> sqlx::Result<()> {
-    sqlx::raw_sql(&statement).execute(connection).await?;
+    connection.execute(statement.as_str()).await?;
     Ok(())
 }

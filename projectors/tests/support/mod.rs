@@ -10,6 +10,7 @@
 pub mod broker;
 pub mod commands;
 pub mod liveness;
+pub mod rebuilding;
 
 use std::env;
 use std::panic::AssertUnwindSafe;

@@ -48,7 +48,7 @@ impl Decider {
 }
 
 /// Who runs this; behind `sudo`, for whom.
-fn os_user() -> String {
+pub fn os_user() -> String {
     let asked = std::env::var("SUDO_USER").ok().filter(|name| !name.trim().is_empty());
     let uid = Uid::current();
     let known = || User::from_uid(uid).ok().flatten().map(|user| user.name);

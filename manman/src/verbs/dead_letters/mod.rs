@@ -2,7 +2,7 @@
 //! events that a projection or the relay could not handle.
 
 mod broker;
-mod decider;
+pub(super) mod decider;
 mod entry;
 mod id;
 mod list;

@@ -30,7 +30,7 @@ pub async fn run(pool: &PgPool, options: &DiffOptions) -> Result<ExitCode> {
     Ok(if found.count() == 0 { ExitCode::SUCCESS } else { FOUND })
 }
 
-fn text(found: &Differences) -> String {
+pub(super) fn text(found: &Differences) -> String {
     let Differences { projection, position, tables } = found;
     let differing: Vec<_> = tables.iter().filter(|table| table.count() > 0).collect();
     if differing.is_empty() {

@@ -1,6 +1,8 @@
 //! `projections`: how far read models are, and whether they are what the log says.
 
+mod cancel;
 mod diff;
+mod rebuild;
 mod standing;
 mod verify;
 
@@ -9,7 +11,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use projectors::RebuildError;
 use service::config::Env;
-use service::shutdown;
+use service::shutdown::{self, BySignal};
 
 use crate::operator::ProjectionsVerb;
 use crate::process::operator_pool;
@@ -28,6 +30,9 @@ pub async fn run(env: &Env, verb: ProjectionsVerb) -> Result<ExitCode> {
         ProjectionsVerb::Lag(options) => standing::lag(&pool, &options).await,
         ProjectionsVerb::Verify(options) => verify::run(&pool, options).await,
         ProjectionsVerb::Diff(options) => diff::run(&pool, &options).await,
+        ProjectionsVerb::Rebuild(options) => rebuild::begin(pool, options).await,
+        ProjectionsVerb::Resume(options) => rebuild::resume(pool, options).await,
+        ProjectionsVerb::Cancel(options) => cancel::run(&pool, &options).await,
     }
 }
 
@@ -45,8 +50,12 @@ async fn interruptible<T>(work: impl Future<Output = Result<T, RebuildError>>) -
         Some(outcome) => Ended::Done(outcome?),
         None => {
             eprintln!("manman: interrupted; nothing is left behind");
-            let status = if signals.terminate.is_cancelled() { TERMINATED } else { INTERRUPTED };
-            Ended::Interrupted(status.into())
+            Ended::Interrupted(interrupted(&signals))
         }
     })
+}
+
+fn interrupted(signals: &BySignal) -> ExitCode {
+    let status = if signals.terminate.is_cancelled() { TERMINATED } else { INTERRUPTED };
+    status.into()
 }

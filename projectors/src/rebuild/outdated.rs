@@ -1,0 +1,111 @@
+//! Rows of an older version than this program's rule rebuild themselves, beside the old ones, which are
+//! shown meanwhile. Of several replicas one does it; should that one die, another goes on.
+
+use std::time::Duration;
+
+use event_store::{Actor, Log};
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::hold::in_progress;
+use super::{Rebuild, RebuildError, SwitchedBy, cancel};
+use crate::lease::Grants;
+use crate::pause::Pause;
+use crate::projection::{PROJECTIONS, ProjectionInfo};
+
+/// Who the log says did it.
+const ACTOR: &str = "projections";
+/// Between two looks at what somebody else does about it.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Rebuilds what is outdated, whenever something is, until shutdown.
+pub(crate) async fn rebuild_outdated(
+    log: Log,
+    mut grants: watch::Receiver<Grants>,
+    shutdown: CancellationToken,
+) {
+    let mut pause = Pause::new();
+    loop {
+        let outdated = async {
+            let seen = grants.wait_for(|grants| !grants.outdated.is_empty()).await;
+            seen.map(|grants| grants.outdated.clone())
+        };
+        let Some(Ok(outdated)) = shutdown.run_until_cancelled(outdated).await else { return };
+        let is_outdated = |it: &ProjectionInfo| outdated.contains(&it.checkpoint());
+        let projections: Vec<_> = PROJECTIONS.into_iter().filter(is_outdated).collect();
+        let wait = match rebuild(&log, &projections, &shutdown).await {
+            Ok(()) | Err(RebuildError::InProgress { .. } | RebuildError::Ended) => LOOK,
+            Err(error) => {
+                let problem = crate::subscription::in_words(&error);
+                tracing::error!(
+                    problem,
+                    "rows of an older version could not be rebuilt; trying again"
+                );
+                pause.after_failure()
+            }
+        };
+        if shutdown.run_until_cancelled(sleep(wait)).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// Rebuilds and switches those that nobody else is at.
+async fn rebuild(
+    log: &Log,
+    projections: &[ProjectionInfo],
+    shutdown: &CancellationToken,
+) -> Result<(), RebuildError> {
+    let Some(mut rebuild) = open(log, projections).await? else { return Ok(()) };
+    let names: Vec<_> = rebuild.projections().iter().map(|projection| projection.name).collect();
+    tracing::info!(?names, "rows are of an older version; they are rebuilt, and shown as they are");
+    let mut tell = |progress| tracing::debug!(?progress, "rebuilding");
+    let Some(filled) = shutdown.run_until_cancelled(rebuild.fill(&mut tell)).await else {
+        return rebuild.leave().await;
+    };
+    let filled = filled?;
+    let by = SwitchedBy {
+        actor: Actor::system(ACTOR),
+        reason: Some("its rule has a new version".to_owned()),
+    };
+    let Some(switched) = shutdown.run_until_cancelled(rebuild.switch(&by, &mut tell)).await else {
+        return Err(RebuildError::Ended);
+    };
+    let switched = switched?;
+    tracing::info!(
+        ?names,
+        events = filled.events,
+        seconds = filled.elapsed.as_secs_f64(),
+        switch_seconds = switched.readers_waited.as_secs_f64(),
+        "rows of the new version are shown"
+    );
+    Ok(())
+}
+
+/// Goes on with what is left of rebuilds that were begun, by another replica that died, or by an operator;
+/// otherwise begins one of all the others. Those that somebody is at are left alone.
+async fn open(log: &Log, projections: &[ProjectionInfo]) -> Result<Option<Rebuild>, RebuildError> {
+    let found = in_progress(&mut *log.pool().acquire().await?, projections).await?;
+    let is_found = |it: &ProjectionInfo| found.iter().any(|(found, _)| found == it);
+    let new: Vec<_> = projections.iter().filter(|it| !is_found(it)).copied().collect();
+    let (mut left, mut useless) = (Vec::new(), Vec::new());
+    for (projection, checkpoint) in found.into_iter().filter(|(_, it)| !it.is_held) {
+        match checkpoint.version {
+            Some(version) if version == projection.version => left.push(projection),
+            // One of a newer program is that one's.
+            version if version < Some(projection.version) => useless.push(projection),
+            _ => {}
+        }
+    }
+    if !useless.is_empty() {
+        cancel(log.pool(), &useless).await?;
+    }
+    if !left.is_empty() {
+        return Rebuild::resume(log, &left).await.map(Some);
+    }
+    if new.is_empty() {
+        return Ok(None);
+    }
+    Rebuild::begin(log, &new).await.map(Some)
+}

@@ -1,0 +1,251 @@
+//! The switch: rebuilt tables take the place of the live ones, in one transaction.
+//!
+//! Nothing writes live rows from when their lease is seized until it is given back. In that time the rebuilt
+//! ones are brought to exactly where the live ones are, and committed; then we wait until nobody reads from
+//! a snapshot that is older than that, for in a table that takes another's place such a reader would see
+//! only what had been committed before. Only then readers are locked out, for as long as it takes to move
+//! the tables from one schema to another.
+
+use std::time::Duration;
+
+use crash_points::Point;
+use event_store::lease::{give_back, seize};
+use event_store::rebuilding::{self, Replacement};
+use event_store::{Held, Position};
+use sqlx::{Connection, Executor, PgConnection};
+use tokio::time::{Instant, sleep, timeout};
+use uuid::Uuid;
+
+use super::fill::fill;
+use super::finish::{Note, SwitchedBy, finish};
+use super::job::Rebuild;
+use super::readers::{oldest, snapshots};
+use super::twin::{Twin, tables};
+use super::{Progress, RebuildError, Tell, schema, session};
+
+/// How long live rows may stand still for one attempt.
+const ATTEMPT: Duration = Duration::from_secs(2);
+/// The term of the lease on them: more than an attempt, so that it lasts, and less than anybody minds, should
+/// this process die.
+const TERM: Duration = Duration::from_secs(3);
+/// For how long new readers may have to wait behind old ones, for nothing.
+const LOCK_TIMEOUT: &str = "50ms";
+/// Between two tries to lock the tables.
+const BREATH: Duration = Duration::from_millis(20);
+/// Between two attempts, and between two looks at who is in the way.
+const PAUSE: Duration = Duration::from_millis(500);
+/// More events than this are not caught up with while live rows stand still.
+const MOST: i64 = 20_000;
+
+/// What a switch came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Switched {
+    /// What is shown now, by projection.
+    pub positions: Vec<(&'static str, Position)>,
+    /// The longest that a reader can have waited for it.
+    pub readers_waited: Duration,
+    /// For how long live rows stood still.
+    pub live_waited: Duration,
+}
+
+/// What one try to lock the tables came to.
+enum Try {
+    Switched(Duration),
+    /// Somebody reads.
+    Busy,
+    /// What was seized is not ours any more, or somebody decided to leave an event out.
+    Again,
+}
+
+impl Rebuild {
+    /// Shows the rebuilt rows instead of the live ones. Waits for whoever has been reading the live tables
+    /// for long; says so, and goes on filling meanwhile.
+    ///
+    /// # Errors
+    /// See [`RebuildError`]; with [`RebuildError::Unrecorded`] it is done.
+    pub async fn switch(
+        mut self,
+        by: &SwitchedBy,
+        tell: &mut Tell<'_>,
+    ) -> Result<Switched, RebuildError> {
+        finish(&self.log, &self.projections).await?;
+        let mut connection = session(&self.pool, "public").await?;
+        loop {
+            self.keeper.watch().during(self.catch_up(tell)).await?;
+            let tables = tables(&self.projections);
+            while let Some(reader) = oldest(&mut connection, &tables).await? {
+                tell(Progress::Waiting { pid: reader.pid, seconds: reader.seconds as i64 });
+                sleep(PAUSE).await;
+            }
+            if let Some(switched) = self.attempt(by, &mut connection).await? {
+                finish(&self.log, &self.projections).await?;
+                return Ok(switched);
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// `None` when there were too many readers, or too much to catch up with.
+    async fn attempt(
+        &mut self,
+        by: &SwitchedBy,
+        connection: &mut PgConnection,
+    ) -> Result<Option<Switched>, RebuildError> {
+        let owner = self.keeper.lease.owner.clone();
+        let names: Vec<_> = self.projections.iter().map(|it| it.checkpoint()).collect();
+        let versions = versions(connection, &names).await?;
+        let began = Instant::now();
+        let mut seized = Vec::new();
+        for name in &names {
+            rebuilding::ensure(connection, name).await?;
+            let held = seize(connection, &owner, name, TERM).await?;
+            seized.push(held.ok_or(RebuildError::Moved)?);
+        }
+        let work = self.while_it_stands_still(by, &seized, &versions, connection);
+        let outcome = timeout(ATTEMPT, work).await;
+        if let Ok(Ok(Some((positions, readers_waited)))) = outcome {
+            let live_waited = began.elapsed();
+            return Ok(Some(Switched { positions, readers_waited, live_waited }));
+        }
+        // What was under way is in an unknown state on that connection.
+        *connection = session(&self.pool, "public").await?;
+        give_back(connection, &owner, &names).await?;
+        match outcome {
+            Ok(outcome) => outcome.map(|_| None),
+            Err(_) => Ok(None),
+        }
+    }
+
+    async fn while_it_stands_still(
+        &mut self,
+        by: &SwitchedBy,
+        seized: &[Held],
+        versions: &[Option<i32>],
+        connection: &mut PgConnection,
+    ) -> Result<Option<(Vec<(&'static str, Position)>, Duration)>, RebuildError> {
+        let mut twins = self.twins(connection).await?;
+        let targets: Vec<_> = seized.iter().map(|held| held.position).collect();
+        if twins.iter().zip(&targets).any(|(twin, target)| target.0 - twin.position.0 > MOST) {
+            return Ok(None);
+        }
+        let mut filler = session(&self.pool, schema::NEXT).await?;
+        let lease = self.keeper.lease.clone();
+        fill(&mut filler, &self.pool, &mut twins, &targets, Some(&lease), &mut |_| ()).await?;
+        let old = snapshots(connection, None).await?;
+        while !snapshots(connection, Some(&old)).await?.is_empty() {
+            sleep(Duration::from_millis(2)).await;
+        }
+        loop {
+            match self.try_once(by, seized, versions, &twins, connection).await? {
+                Try::Switched(took) => {
+                    let shown = twins.iter().map(|twin| (twin.projection.name, twin.position));
+                    return Ok(Some((shown.collect(), took)));
+                }
+                Try::Busy => sleep(BREATH).await,
+                Try::Again => return Ok(None),
+            }
+        }
+    }
+
+    async fn try_once(
+        &self,
+        by: &SwitchedBy,
+        seized: &[Held],
+        versions: &[Option<i32>],
+        twins: &[Twin],
+        connection: &mut PgConnection,
+    ) -> Result<Try, RebuildError> {
+        let mut transaction = connection.begin().await?;
+        // What the log is told of must not be lost in a crash.
+        let settings =
+            format!("SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'");
+        transaction.execute(settings.as_str()).await?;
+        let replacements = self.replacements(seized, twins)?;
+        if !rebuilding::replace(&mut transaction, &replacements).await? {
+            transaction.rollback().await?;
+            let loss = self.keeper.lease.loss(connection).await?;
+            return loss.map_or(Ok(Try::Again), Err);
+        }
+        for twin in twins {
+            let name = twin.projection.checkpoint();
+            if event_store::skipped_positions(&mut transaction, &name).await? != twin.skipped {
+                transaction.rollback().await?;
+                return Ok(Try::Again);
+            }
+        }
+        let notes = notes(by, versions, twins)?;
+        schema::create_schema(&mut transaction, schema::OLD).await?;
+        let began = Instant::now();
+        match schema::lock_live(&mut transaction, &tables(&self.projections), "ACCESS EXCLUSIVE")
+            .await
+        {
+            Ok(()) => {}
+            Err(error) if crate::lease::is_lock_timeout(&error) => {
+                transaction.rollback().await?;
+                return Ok(Try::Busy);
+            }
+            Err(error) => return Err(error.into()),
+        }
+        schema::exchange(&mut transaction, &notes).await?;
+        crash_points::reach(Point::SwitchBeforeCommit);
+        transaction.commit().await?;
+        let took = began.elapsed();
+        crash_points::reach(Point::SwitchAfterCommit);
+        Ok(Try::Switched(took))
+    }
+
+    fn replacements(
+        &self,
+        seized: &[Held],
+        twins: &[Twin],
+    ) -> Result<Vec<Replacement>, RebuildError> {
+        let lease = &self.keeper.lease;
+        let replacement = |(twin, held): (&Twin, &Held)| {
+            let rebuild = twin.rebuild_checkpoint();
+            Some(Replacement {
+                rebuild_epoch: lease.epoch_of(&rebuild)?,
+                rebuild,
+                shown: twin.projection.checkpoint(),
+                shown_epoch: held.epoch,
+                position: twin.position,
+                version: twin.projection.version,
+            })
+        };
+        let all = twins.iter().zip(seized).map(replacement).collect::<Option<_>>();
+        all.ok_or(RebuildError::Moved)
+    }
+}
+
+/// By which versions of their rules the live rows were made, as far as that was noted.
+async fn versions(
+    connection: &mut PgConnection,
+    names: &[String],
+) -> sqlx::Result<Vec<Option<i32>>> {
+    let checkpoints = rebuilding::checkpoints(connection).await?;
+    let of = |name: &String| checkpoints.iter().find(|it| it.name == *name)?.version;
+    Ok(names.iter().map(of).collect())
+}
+
+/// A note for each table that is replaced.
+fn notes(
+    by: &SwitchedBy,
+    versions: &[Option<i32>],
+    twins: &[Twin],
+) -> Result<Vec<(&'static str, String)>, RebuildError> {
+    let correlation_id = Uuid::now_v7();
+    let mut notes = Vec::new();
+    for (twin, from_version) in twins.iter().zip(versions) {
+        let note = Note {
+            from_version: from_version.and_then(|version| u32::try_from(version).ok()),
+            version: u32::try_from(twin.projection.version).unwrap_or_default(),
+            position: twin.position.0,
+            actor_kind: by.actor.kind,
+            actor_id: by.actor.id.clone(),
+            reason: by.reason.clone(),
+            correlation_id,
+        };
+        let note = serde_json::to_string(&note).map_err(RebuildError::Note)?;
+        notes.extend(twin.projection.tables.iter().map(|table| (*table, note.clone())));
+    }
+    Ok(notes)
+}

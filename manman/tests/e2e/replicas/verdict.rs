@@ -17,8 +17,18 @@ const NEVER: TimeDelta = TimeDelta::seconds(30);
 struct Takeover {
     /// From the blow until it was another's.
     taken: TimeDelta,
-    /// From the blow until the other had done something; `None` if there was nothing to do before the end.
+    /// From the blow until somebody had done something; `None` if there was nothing to do before the end.
     moved: Option<TimeDelta>,
+}
+
+/// How long it took until what a killed process had went on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct GoesOn {
+    after: TimeDelta,
+    /// What took longest.
+    name: String,
+    /// How many more blows fell meanwhile.
+    blows: usize,
 }
 
 /// The leases that a process held when it was hit, by checkpoint.
@@ -47,23 +57,30 @@ pub fn takeovers(changes: &Changes, blows: &[Blow]) -> String {
             continue;
         }
         let mut longest = TimeDelta::zero();
-        let mut longest_until_moved = None;
+        let mut went_on = None;
         for (name, its) in held {
             let takeover = takeover(its, kill.at)
                 .unwrap_or_else(|| panic!("nobody took {name} over from {}", kill.process));
             longest = longest.max(takeover.taken);
-            longest_until_moved = longest_until_moved.max(takeover.moved);
+            let until =
+                |after| blows.iter().filter(move |it| it.at > kill.at && it.at < kill.at + after);
+            let goes_on =
+                |after| GoesOn { after, name: name.to_owned(), blows: until(after).count() };
+            went_on = went_on.max(takeover.moved.map(goes_on));
         }
         assert!(longest < NEVER, "{} was replaced after {longest}", kill.process);
         taken.push(longest);
-        moved.extend(longest_until_moved);
+        moved.extend(went_on);
     }
     assert!(!taken.is_empty(), "somebody had something to lose");
+    let slowest = moved.iter().max().map_or_else(String::new, |slowest| {
+        format!(" ({}, {} more blows meanwhile)", slowest.name, slowest.blows)
+    });
     format!(
-        "{} kills, {idle} of replicas that held nothing; until others had its leases: {}; until they moved on: {}",
+        "{} kills, {idle} of replicas that held nothing; until others had its leases: {}; until they moved on: {}{slowest}",
         kills.len(),
         distribution(taken),
-        distribution(moved),
+        distribution(moved.into_iter().map(|goes_on| goes_on.after).collect()),
     )
 }
 

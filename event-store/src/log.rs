@@ -13,9 +13,9 @@ use tracing::debug;
 use crate::appender::{Appender, Waiting};
 use uuid::Uuid;
 
-use crate::commit::{Appended, Commit, KeptAnswer};
+use crate::commit::{Appended, Commit, KeptAnswer, NewEvent};
 use crate::wakeup::Growth;
-use crate::{AppendError, Position, Wakeups};
+use crate::{AppendError, Metadata, Position, Wakeups};
 
 /// How the log is written.
 #[derive(Debug, Clone)]
@@ -105,11 +105,16 @@ impl Log {
     /// See [`AppendError`]; only `OutcomeUnknown` leaves open whether it was written.
     pub async fn append(&self, commit: Commit) -> Result<Appended, AppendError> {
         let (done, outcome) = oneshot::channel();
+        let told = tracing::enabled!(tracing::Level::DEBUG).then(|| Told::of(&commit));
         self.appends
             .send(Waiting { commit, since: Instant::now(), done })
             .await
             .map_err(|_| AppendError::Closed)?;
-        outcome.await.map_err(|_| AppendError::Closed)?
+        let appended = outcome.await.map_err(|_| AppendError::Closed)??;
+        if let Some(told) = told {
+            told.appended(appended);
+        }
+        Ok(appended)
     }
 
     /// The position of the last event on the log, read from the database.
@@ -161,6 +166,41 @@ impl Log {
 
     pub(crate) fn keep_true(&self, cache: Weak<dyn Cached>) {
         self.tail.keep_true(cache);
+    }
+}
+
+/// A commit as the debug log tells it. With the correlation id on what is appended, published and
+/// projected, one command can be followed through all processes.
+struct Told {
+    metadata: Metadata,
+    entity: Option<String>,
+    event_types: Vec<String>,
+}
+
+impl Told {
+    fn of(commit: &Commit) -> Self {
+        let stream = |event: &NewEvent| format!("{}/{}", event.aggregate_type, event.aggregate_id);
+        Self {
+            metadata: commit.metadata.clone(),
+            entity: commit.events.first().map(stream),
+            event_types: commit.events.iter().map(|event| event.event_type.clone()).collect(),
+        }
+    }
+
+    fn appended(self, Appended { first, last }: Appended) {
+        let Metadata { actor_kind, actor_id, correlation_id, causation_id, command_id, .. } =
+            self.metadata;
+        debug!(
+            %correlation_id,
+            %command_id,
+            causation_id = causation_id.map(tracing::field::display),
+            entity = self.entity,
+            event_types = ?self.event_types,
+            actor = format_args!("{actor_kind:?}/{actor_id}"),
+            first = first.0,
+            last = last.0,
+            "appended"
+        );
     }
 }
 

@@ -18,6 +18,7 @@
 //! shown.rs         which events change the status shown, and to what
 //! status.rs        how a piece is doing, for readiness
 //! standing.rs      how far projections and relay are, for an operator
+//! trace.rs         one command through all processes, in the debug log
 //! pause.rs         waits between attempts
 //! insight.rs       what a replica sees of all that, as metrics
 //! metrics.rs       names and help texts of the metrics
@@ -39,6 +40,7 @@ mod shown;
 mod standing;
 mod status;
 mod subscription;
+mod trace;
 
 pub use intake::Intake;
 pub use liveness::{Liveness, LivenessConfig};

@@ -20,6 +20,7 @@ use crate::rebuild::rebuild_outdated;
 use crate::session::connect;
 use crate::status::PieceStatus;
 use crate::subscription::{Step, Subscription, SubscriptionError, follow};
+use crate::trace;
 
 /// The schema of the live read models.
 const LIVE: &str = "read_models";
@@ -245,6 +246,7 @@ impl Runner {
         crash_points::reach(Point::BatchBeforeCommit);
         transaction.commit().await?;
         crash_points::reach(Point::BatchAfterCommit);
+        trace::became("projected", events.iter().map(recorded));
         for (place, to_park) in group.places.iter().zip(to_park) {
             self.projections[*place].moved(last, to_park);
         }

@@ -15,6 +15,7 @@ use crate::lease::Keeper;
 use crate::metrics::{PROJECTION_PROCESSED, RELAY_CHECKPOINT};
 use crate::session::connect;
 use crate::subscription::{Step, Subscription, SubscriptionError};
+use crate::trace;
 
 /// The most events in one batch. An event is up to two messages, and the publisher has a thousand in flight.
 const BATCH: i64 = 500;
@@ -124,6 +125,7 @@ impl Runner {
         transaction.commit().await?;
         gauge!(RELAY_CHECKPOINT).set(last.0 as f64);
         counter!(PROJECTION_PROCESSED, "projection" => CHECKPOINT).increment(events.len() as u64);
+        trace::became("published", told.iter().map(|event| &event.recorded));
         for event in to_park {
             if let Some(error) = &event.error {
                 let (position, entity) = (event.position.0, &event.stream);

@@ -2,6 +2,7 @@
 //! and again, while others use them.
 //!
 //! ```text
+//! rounds      who dies where
 //! clients     users who ask, and repeat what was not acknowledged
 //! worker      a v1 worker that does what it is told
 //! ledger      what was acknowledged
@@ -13,12 +14,11 @@
 mod clients;
 mod ledger;
 mod messages;
+mod rounds;
 mod table;
 mod verdict;
 mod worker;
 
-use std::collections::HashSet;
-use std::os::unix::process::ExitStatusExt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -28,6 +28,7 @@ use serde_json::json;
 use self::clients::{Clients, Console};
 use self::ledger::Ledger;
 use self::messages::Subscribers;
+use self::rounds::{EXPERIENCE, PROCESSOR};
 use self::table::Table;
 use self::worker::Worker;
 use crate::support::{Host, Random, SEED, Server, System, eventually, id_of, run, seed, setting};
@@ -35,36 +36,6 @@ use crate::support::{Host, Random, SEED, Server, System, eventually, id_of, run,
 /// How often a process is killed.
 const CRASHES: &str = "MANMAN_TEST_CRASHES";
 const USUAL_CRASHES: usize = 40;
-/// A process dies when it reaches its point for the first time, or up to so many times later.
-const MOST_TIMES: u64 = 8;
-
-const EXPERIENCE: &str = "start-experience-api";
-const DAL: &str = "start-worker-dal-api";
-const PROCESSOR: &str = "start-status-processor";
-
-/// Which process dies where. Neighbours are different processes: while one finds its way back the next one dies.
-const TARGETS: [(Point, &str); 12] = [
-    (Point::AppendBefore, EXPERIENCE),
-    (Point::BatchBeforeCommit, PROCESSOR),
-    (Point::AppendBefore, DAL),
-    (Point::BatchAfterCommit, PROCESSOR),
-    (Point::AppendAfter, EXPERIENCE),
-    (Point::RelayBeforePublish, PROCESSOR),
-    (Point::AppendAfter, DAL),
-    (Point::PublishBetween, PROCESSOR),
-    (Point::AppendBefore, PROCESSOR),
-    (Point::RelayPublished, PROCESSOR),
-    (Point::AppendAfter, PROCESSOR),
-    (Point::IntakeBeforeAck, PROCESSOR),
-];
-
-/// One death.
-pub struct Round {
-    point: Point,
-    process: &'static str,
-    /// It dies when it reaches the point for this time.
-    times: u64,
-}
 
 #[tokio::test(flavor = "multi_thread")]
 #[cfg_attr(not(debug_assertions), ignore = "release builds have no crash points")]
@@ -72,7 +43,7 @@ async fn what_was_acknowledged_is_stored_once_and_told_and_done_wherever_a_proce
     let seed = seed();
     let crashes = setting(CRASHES).map_or(USUAL_CRASHES, |count| usize::try_from(count).unwrap());
     println!("{crashes} crashes, {SEED}={seed}");
-    let rounds = rounds(crashes, Random(seed));
+    let rounds = rounds::any(crashes, Random(seed));
     let ledger = Arc::<Ledger>::default();
     let mut system = System::start().await;
     let subscribers = Subscribers::subscribe(&system.broker, &ledger).await;
@@ -84,7 +55,7 @@ async fn what_was_acknowledged_is_stored_once_and_told_and_done_wherever_a_proce
     let clients = Clients::start(&system.experience, &ledger, console);
     for (number, round) in rounds.iter().enumerate() {
         ledger.begin(number);
-        crash(&mut system, round).await;
+        round.play(&mut system).await;
     }
     ledger.begin(rounds.len());
     clients.finish().await;
@@ -103,18 +74,15 @@ async fn what_was_acknowledged_is_stored_once_and_told_and_done_wherever_a_proce
     let told = messages::without_gaps(&events, head);
     verdict::what_was_told_is_what_happened(&log, &told, &statuses);
     verdict::every_start_was_carried_out_once(&log, worker_id, &received);
-    let lines = verdict::no_line_was_written_twice(&log, &host);
+    verdict::no_line_was_written_twice(&log, &host);
 
     let table = Table::of(&rounds, &acknowledged, &stored_at, &[&events[..], &statuses].concat());
     println!("{table}");
-    let starts: HashSet<_> = received.iter().collect();
-    println!(
-        "{} events; {} reports; the worker got {} starts, {} of them again; {lines} lines on the console",
-        log.len(),
-        reports.len(),
-        starts.len(),
-        received.len() - starts.len(),
-    );
+    let (events, reports, started) = (log.len(), reports.len(), received.len());
+    println!("{events} events, {reports} reports; the worker was told {started} times to start");
+    for kind in ["StartRequested", "StdinSent"] {
+        println!("{kind}: {:?}", verdict::every_request_ended_once(&log, kind));
+    }
     every_death_was_where_it_should_be(&table);
     read_models_are_what_the_log_says(&system).await;
     drop(host);
@@ -139,13 +107,6 @@ fn every_death_was_where_it_should_be(table: &Table) {
     assert!(table.total().repetitions >= published.kills, "{published:?}");
 }
 
-fn rounds(crashes: usize, mut random: Random) -> Vec<Round> {
-    let targets = TARGETS.into_iter().cycle().take(crashes);
-    targets
-        .map(|(point, process)| Round { point, process, times: 1 + random.below(MOST_TIMES) })
-        .collect()
-}
-
 /// A game server that runs on the agent, with a prepared command to say something on its console.
 async fn console(system: &System) -> Console {
     let experience = &system.experience;
@@ -164,23 +125,6 @@ async fn console(system: &System) -> Console {
     let instance = id_of(&server.reaches("RUNNING").await);
     let command = offered["game_server_config_command_id"].as_i64().unwrap();
     Console { instance, command: i32::try_from(command).unwrap() }
-}
-
-/// A process begins anew, with the order to die, and once more without it.
-async fn crash(system: &mut System, round: &Round) {
-    let Round { point, process, times } = *round;
-    let what = format!("{process} is ready");
-    eventually(&what, async || system.api(process).is_well("/readyz").await).await;
-    let running = system.take_process(process);
-    running.signal("TERM").await;
-    let ended = running.ends().await;
-    assert!(ended.success(), "{process}: {ended}");
-
-    let order = (VARIABLE, format!("{}:{times}", point.name()));
-    system.start_process_with(process, &vec![order]);
-    let ended = system.take_process(process).ends().await;
-    assert_eq!(ended.signal(), Some(9), "{process} at {}: {ended}", point.name());
-    system.start_process(process);
 }
 
 /// Waits until everything is back and nobody has anything left to tell or to show.

@@ -6,9 +6,9 @@ use std::ops::AddAssign;
 
 use chrono::{DateTime, Utc};
 
-use super::Round;
 use super::ledger::Acknowledged;
 use super::messages::Heard;
+use super::rounds::Round;
 
 /// What came of the deaths of one process at one point, or of all.
 #[derive(Debug, Clone, Copy, Default)]
@@ -96,7 +96,7 @@ impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{:24}{:22}{:>6}{:>14}{:>10}{:>17}{:>10}{:>10}",
+            "{:24}{:22}{:>6}{:>14}{:>10}{:>17}{:>10}{:>12}",
             "process",
             "point",
             "kills",
@@ -104,13 +104,13 @@ impl fmt::Display for Table {
             "repeated",
             "… and on the log",
             "messages",
-            "repeated"
+            "told again"
         )?;
         let rows = self.0.iter().map(|((process, point), row)| (*process, *point, *row));
         for (process, point, row) in rows.chain([("", "all", self.total())]) {
             writeln!(
                 f,
-                "{process:24}{point:22}{:6}{:14}{:10}{:17}{:10}{:10}",
+                "{process:24}{point:22}{:6}{:14}{:10}{:17}{:10}{:12}",
                 row.kills,
                 row.acknowledged,
                 row.repeated,

@@ -10,6 +10,9 @@ use super::ledger::Acknowledged;
 use super::messages::Heard;
 use crate::support::{Database, Host};
 
+const OUTCOMES: [&str; 4] =
+    ["RequestFulfilled", "RequestRefused", "RequestFailed", "RequestTimedOut"];
+
 /// An event, and on whose behalf it is there.
 #[derive(Debug, FromRow)]
 pub struct Event {
@@ -110,9 +113,24 @@ pub fn every_start_was_carried_out_once(log: &[Event], worker: i32, received: &[
     assert_eq!(instances.count(), starts.len());
 }
 
+/// Nothing is accepted and forgotten, and nothing ends twice. Returns how often requests of this kind ended how.
+pub fn every_request_ended_once<'l>(log: &'l [Event], kind: &str) -> BTreeMap<&'l str, usize> {
+    let mut ends: HashMap<Uuid, Vec<&str>> = HashMap::new();
+    for event in log.iter().filter(|event| OUTCOMES.contains(&event.event_type.as_str())) {
+        ends.entry(event.request_id.unwrap()).or_default().push(&event.event_type);
+    }
+    let mut outcomes = BTreeMap::new();
+    for request in log.iter().filter(|event| event.event_type == kind) {
+        let its = ends.remove(&request.request_id.unwrap()).unwrap_or_default();
+        assert_eq!(its.len(), 1, "{request:?}: {its:?}");
+        *outcomes.entry(its[0]).or_default() += 1;
+    }
+    outcomes
+}
+
 /// A line that was told as written is on the console once, any other at most once: one that was not worth writing any
-/// more when it arrived is none. Returns how many are there.
-pub fn no_line_was_written_twice(log: &[Event], host: &Host) -> usize {
+/// more when it arrived is none.
+pub fn no_line_was_written_twice(log: &[Event], host: &Host) {
     let mut lines: HashMap<String, usize> = HashMap::new();
     for line in host.chats() {
         let key = line.split_whitespace().last().unwrap().to_owned();
@@ -130,5 +148,4 @@ pub fn no_line_was_written_twice(log: &[Event], host: &Host) -> usize {
         let is_told = fulfilled.contains(&line.request_id.unwrap());
         assert!(written == 1 || !is_told, "{key} was told as written");
     }
-    lines.values().sum()
 }

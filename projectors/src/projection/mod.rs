@@ -6,6 +6,7 @@ mod apply;
 mod bulk;
 mod catalogue;
 mod game_server_instances;
+mod held;
 mod rows;
 mod runner;
 mod worker_requests;

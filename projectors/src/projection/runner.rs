@@ -1,20 +1,16 @@
 //! Keeps the live read models: those projections whose lease this replica holds. Projections that stand
 //! at the same position share one read, one decode, and one transaction for rows and checkpoints.
 
-use std::collections::HashSet;
-
-use ::metrics::counter;
 use crash_points::Point;
-use event_store::parking::{self, Stream, ToPark};
-use event_store::{Epoch, Log, Position};
+use event_store::{Log, Position, parking};
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Known, PROJECTIONS, Projection, all, apply_carefully, fold};
-use crate::decoded::{Read, decode_all, recorded};
+use super::held::{Held, alone, look_up};
+use super::{Known, PROJECTIONS, all, fold};
+use crate::decoded::{decode_all, recorded};
 use crate::lease::{Keeper, Shared};
-use crate::metrics::PROJECTION_PROCESSED;
 use crate::poison;
 use crate::rebuild::rebuild_outdated;
 use crate::session::connect;
@@ -26,10 +22,6 @@ use crate::trace;
 const LIVE: &str = "read_models";
 /// The most events in one transaction: while it runs, readers wait for what is in it.
 const BATCH: i64 = 2_000;
-/// The most where each stream is written alone.
-const CAREFUL_BATCH: i64 = 200;
-/// The most parked events tried again in one transaction.
-const RETRIED: i64 = 500;
 
 /// The projections of the live read models. Several replicas may run: they share them.
 pub struct Projectors {
@@ -67,31 +59,6 @@ impl Projectors {
         follow("projections", &mut runner, &self.log, &self.status, &shutdown).await;
         runner.keeper.leave().await;
         while outdated.join_next().await.is_some() {}
-    }
-}
-
-/// A projection, and its lease if this replica holds it.
-struct Held {
-    projection: Box<dyn Projection>,
-    name: String,
-    lease: Option<Lease>,
-}
-
-#[derive(Debug)]
-struct Lease {
-    epoch: Epoch,
-    done: Position,
-    /// The streams whose events are parked.
-    parked: HashSet<Stream>,
-    /// Those of which somebody wants them tried again.
-    to_retry: Vec<Stream>,
-    /// Up to here each stream is written alone, to find out which one the database refuses.
-    careful_until: Position,
-}
-
-impl Held {
-    fn new(projection: Box<dyn Projection>) -> Self {
-        Self { name: projection.info().checkpoint(), projection, lease: None }
     }
 }
 
@@ -253,122 +220,4 @@ impl Runner {
         let is_full = last.0 - group.from.0 == group.limit;
         Ok(if is_full { Step::WorkedWithMore(last) } else { Step::Worked(last) })
     }
-}
-
-async fn look_up(
-    connection: &mut PgConnection,
-    name: &str,
-    replica: &str,
-) -> sqlx::Result<Option<Lease>> {
-    let Some(held) = event_store::held(connection, name, replica).await? else { return Ok(None) };
-    Ok(Some(Lease {
-        epoch: held.epoch,
-        done: held.position,
-        parked: parking::parked_streams(connection, name).await?,
-        to_retry: parking::streams_to_retry(connection, name).await?,
-        careful_until: Position(0),
-    }))
-}
-
-impl Lease {
-    /// Whether it has something to do that others that stand where it stands do not have to do.
-    fn is_special(&self) -> bool {
-        self.careful_until > self.done || !self.to_retry.is_empty()
-    }
-}
-
-impl Held {
-    fn is_special(&self) -> bool {
-        self.lease.as_ref().is_some_and(Lease::is_special)
-    }
-
-    fn epoch(&self) -> Option<(&str, Epoch)> {
-        self.lease.as_ref().map(|lease| (self.name.as_str(), lease.epoch))
-    }
-
-    fn be_careful_until(&mut self, position: Position) {
-        if let Some(lease) = &mut self.lease {
-            lease.careful_until = position;
-        }
-    }
-
-    /// The transaction that moved the checkpoint is committed.
-    fn moved(&mut self, to: Position, parked: Vec<ToPark>) {
-        let label = self.projection.info().name;
-        if let Some(lease) = &mut self.lease {
-            let events = u64::try_from(to.0 - lease.done.0).unwrap_or_default();
-            counter!(PROJECTION_PROCESSED, "projection" => label).increment(events);
-            lease.done = to;
-            for event in parked {
-                if let Some(error) = &event.error {
-                    let (position, entity) = (event.position.0, &event.stream);
-                    tracing::error!(projection = label, position, ?entity, error, "event parked");
-                }
-                lease.parked.insert(event.stream);
-            }
-        }
-    }
-}
-
-/// What one projection has to do without the others: parked events again, or a batch stream by stream.
-async fn alone(
-    held: &mut Held,
-    limit: i64,
-    connection: &mut PgConnection,
-) -> Result<Step, SubscriptionError> {
-    let Held { projection, name, lease: Some(lease) } = held else { return Ok(Step::StandBy) };
-    let (epoch, from) = (lease.epoch, lease.done);
-    if let Some(stream) = lease.to_retry.first().cloned() {
-        let mut transaction = connection.begin().await?;
-        let is_mine = event_store::advance(&mut transaction, &[(name, epoch)], from, from).await?;
-        if is_mine && retry(projection.as_mut(), name, &stream, &mut transaction).await? {
-            lease.to_retry.retain(|other| *other != stream);
-        }
-        transaction.commit().await?;
-        if lease.to_retry.is_empty() || !is_mine {
-            // Which streams are parked now is best asked of the database.
-            held.lease = None;
-        }
-        return Ok(Step::WorkedWithMore(from));
-    }
-    let limit = CAREFUL_BATCH.min(limit).min(lease.careful_until.0 - from.0);
-    let events: Vec<Read> = decode_all(event_store::read_after(connection, from, limit).await?);
-    let Some(last) = events.last().map(|read| recorded(read).position) else {
-        return Ok(Step::Idle(from));
-    };
-    let mut transaction = connection.begin().await?;
-    if !event_store::advance(&mut transaction, &[(name, epoch)], from, last).await? {
-        transaction.rollback().await?;
-        held.lease = None;
-        return Ok(Step::StandBy);
-    }
-    let to_park =
-        apply_carefully(projection.as_mut(), &events, &lease.parked, &mut transaction).await?;
-    parking::park(&mut transaction, name, &to_park).await?;
-    transaction.commit().await?;
-    held.moved(last, to_park);
-    Ok(Step::WorkedWithMore(last))
-}
-
-/// Tries the first parked events of a stream again, in order, up to the first that fails again. Whether
-/// that is all that can be done for the stream now.
-async fn retry(
-    projection: &mut dyn Projection,
-    name: &str,
-    stream: &Stream,
-    connection: &mut PgConnection,
-) -> Result<bool, SubscriptionError> {
-    let parked = parking::parked_events(connection, name, stream, RETRIED).await?;
-    let is_all = i64::try_from(parked.len()).is_ok_and(|count| count < RETRIED);
-    let events = decode_all(parked);
-    let failed = apply_carefully(projection, &events, &HashSet::new(), connection).await?;
-    let waiting: HashSet<_> = failed.iter().map(|event| event.position).collect();
-    let positions = events.iter().map(|read| recorded(read).position);
-    let done: Vec<_> = positions.filter(|position| !waiting.contains(position)).collect();
-    parking::unpark(connection, name, &done).await?;
-    if let Some(ToPark { position, error: Some(error), .. }) = failed.first() {
-        parking::failed_again(connection, name, stream, *position, error).await?;
-        return Ok(true);
-    }
-    Ok(is_all)
 }

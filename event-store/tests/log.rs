@@ -11,9 +11,10 @@ use domain::game_server::{GameServerCommand, ServerType};
 use domain::worker::{WorkerClosedBy, WorkerCommand};
 use domain::{Claim, ClaimScope, GameServerId, Worker};
 use event_store::{
-    Answer, AppendError, Commit, EventStore, ExecuteError, Executed, LogOptions, LogRepository,
-    Metadata, NewEvent,
+    Answer, AppendError, CommandContext, Commit, EventStore, ExecuteError, Executed, LogOptions,
+    LogRepository, Metadata, NewEvent,
 };
+use futures::future::join_all;
 use serde_json::value::RawValue;
 use support::{Database, at, context, register, register_as, report};
 use uuid::Uuid;
@@ -116,6 +117,29 @@ async fn a_retried_command_id_gets_the_first_answer_and_appends_once() {
     assert!(matches!(reused, ExecuteError::IdReused), "{reused}");
     let workers = database.all_events().await;
     assert_eq!(workers.iter().filter(|event| event.aggregate_type == Worker::TYPE).count(), 1);
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn a_retry_is_told_the_position_that_the_first_was_told_though_others_were_written_with_it() {
+    let database = Database::create().await;
+    let store = EventStore::start(database.pool.clone(), LogOptions::default());
+    let commands: Vec<_> = (100..140)
+        .map(|id| {
+            let answer = Some(answer("register", "{}"));
+            (id, CommandContext { answer, ..context() })
+        })
+        .collect();
+    let create = async |id: i32, context: &CommandContext| {
+        let created = store.workers.create(&id.to_string(), register(id), context).await;
+        created.unwrap().position().unwrap()
+    };
+    let first = join_all(commands.iter().map(|(id, context)| create(*id, context))).await;
+    let distinct: std::collections::BTreeSet<_> = first.iter().collect();
+    assert_eq!(distinct.len(), first.len());
+    for ((id, context), told) in commands.iter().zip(first) {
+        assert_eq!(create(*id + 1000, context).await, told);
+    }
     database.drop().await;
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{document, migrated};
 use crate::support::{
-    Broker, Database, Environment, Inbox, System, V1Worker, broker_environment, environment,
+    Api, Broker, Database, Environment, Inbox, System, V1Worker, broker_environment, environment,
     eventually, run,
 };
 
@@ -231,6 +231,7 @@ async fn a_parked_event_is_tried_until_it_is_repaired_and_then_all_is_as_if_noth
     let parked = listed(&environment, &[]).await;
     let name = id(&parked[0]);
     assert_eq!(parked[0]["entity"], "worker/1");
+    it_is_told(&system.processor, "1 of projector.workers: see manman dead-letters list", 1).await;
 
     let retry = ["dead-letters", "retry", &name, "--wait", "30", "--reason", "it is repaired"];
     let failed = run(&retry, &environment).await.refused();
@@ -245,7 +246,22 @@ async fn a_parked_event_is_tried_until_it_is_repaired_and_then_all_is_as_if_noth
     let shown = run(&["dead-letters", "retry", "--all"], &environment).await.done();
     assert!(shown.starts_with("0 parked events handled\n"), "{shown}");
     run(&["projections", "verify", "--quiet"], &environment).await.done();
+    it_is_told(&system.processor, "", 0).await;
     system.stop().await;
+}
+
+/// By readiness, which it does not end, and by the metrics.
+async fn it_is_told(processor: &Api, warning: &str, parked: u32) {
+    let readiness = processor.get("/readyz").await.ok();
+    assert!(readiness["log"]["head"].as_i64() >= readiness["log"]["published"].as_i64());
+    assert!(readiness["log"]["projections"]["workers"].is_i64(), "{readiness}");
+    let told = readiness["warnings"][0]["detail"].as_str().unwrap_or_default();
+    assert_eq!(told, warning, "{readiness}");
+    let gauge = format!("manman_projection_parked_events{{projection=\"workers\"}} {parked}");
+    eventually("the metrics tell it", async || {
+        processor.get("/metrics").await.text.lines().any(|line| line == gauge)
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -271,6 +287,8 @@ async fn what_waits_behind_a_skipped_event_is_shown_as_if_that_had_never_been() 
     assert_eq!(status_of(&system.database).await, "RUNNING");
     let ended = "SELECT count(*) FROM read_models.workers WHERE end_date IS NOT NULL";
     assert_eq!(system.database.value::<i64>(ended).await, 1);
+    // A rebuild leaves out what was skipped, too.
+    run(&["projections", "verify", "--quiet"], &environment).await.done();
     system.stop().await;
 }
 

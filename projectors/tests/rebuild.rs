@@ -6,7 +6,7 @@ mod support;
 
 use domain::StatusType;
 use event_store::Position;
-use projectors::{PROJECTIONS, RebuildError, cancel};
+use projectors::{Differences, PROJECTIONS, RebuildError, cancel};
 use support::commands::at;
 use support::rebuilding::{by_anna, projection};
 use support::{System, eventually, soon, with_system};
@@ -46,7 +46,7 @@ async fn rebuilt_read_models_equal_the_live_ones_and_are_shown_instead() {
         let filled = rebuild.fill(&mut |_| ()).await.unwrap();
         assert_eq!(filled.events, head.0, "one pass over the log for all");
         let differences = rebuild.differences(10, &mut |_| ()).await.unwrap().unwrap();
-        assert_eq!(differences.iter().map(|found| found.count()).sum::<i64>(), 0);
+        assert_eq!(differences.iter().map(Differences::count).sum::<i64>(), 0);
         let switched = rebuild.switch(&by_anna(), &mut |_| ()).await.unwrap();
         assert!(switched.positions.iter().all(|(_, position)| *position == head));
 
@@ -212,7 +212,7 @@ async fn rebuilds_that_stand_at_different_positions_go_on_together() {
         let filled = rebuild.fill(&mut |_| ()).await.unwrap();
         assert_eq!(filled.events, system.slowest().await.0, "each event once, for whom it is new");
         let found = rebuild.differences(10, &mut |_| ()).await.unwrap().unwrap();
-        assert_eq!(found.iter().map(|found| found.count()).sum::<i64>(), 0, "{found:?}");
+        assert_eq!(found.iter().map(Differences::count).sum::<i64>(), 0, "{found:?}");
         rebuild.switch(&by_anna(), &mut |_| ()).await.unwrap();
         system.assert_what_the_log_says().await;
     })

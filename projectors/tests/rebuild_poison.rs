@@ -6,7 +6,7 @@ mod support;
 
 use domain::StatusType;
 use event_store::{Actor, CommandContext, Position};
-use projectors::{PROJECTIONS, RebuildError};
+use projectors::{Differences, PROJECTIONS, RebuildError};
 use support::commands::at;
 use support::rebuilding::{by_anna, projection};
 use support::{System, eventually, with_system};
@@ -91,7 +91,7 @@ async fn what_the_database_refuses_is_parked_by_a_rebuild_as_by_the_live_ones() 
         assert_eq!(rebuilt.len(), 2);
         assert!(rebuilt[0].1.as_ref().unwrap().contains("poison") && rebuilt[1].1.is_none());
         let found = rebuild.differences(10, &mut |_| ()).await.unwrap().unwrap();
-        assert_eq!(found.iter().map(|found| found.count()).sum::<i64>(), 0, "{found:?}");
+        assert_eq!(found.iter().map(Differences::count).sum::<i64>(), 0, "{found:?}");
         rebuild.switch(&by_anna(), &mut |_| ()).await.unwrap();
         assert_eq!(system.parked("projector.workers").await, rebuilt);
         assert!(system.no_rebuild_is_left().await);
@@ -131,7 +131,7 @@ async fn what_was_skipped_is_left_out_of_a_rebuild_and_stops_nothing() {
         let mut rebuild = system.begin(&PROJECTIONS).await.unwrap();
         rebuild.fill(&mut |_| ()).await.unwrap();
         let found = rebuild.differences(10, &mut |_| ()).await.unwrap().unwrap();
-        assert_eq!(found.iter().map(|found| found.count()).sum::<i64>(), 0, "{found:?}");
+        assert_eq!(found.iter().map(Differences::count).sum::<i64>(), 0, "{found:?}");
         rebuild.switch(&by_anna(), &mut |_| ()).await.unwrap();
         assert_eq!(system.row("workers", 7).await["status"], "RUNNING");
     })

@@ -1,6 +1,7 @@
 //! Progress of a long piece of work on stderr: a bar in a terminal, a line now and then in a log.
 
 use std::io::{self, IsTerminal, Write};
+use std::mem::{Discriminant, discriminant};
 use std::time::{Duration, Instant};
 
 use projectors::Progress;
@@ -28,7 +29,8 @@ pub struct Reporter {
     style: Style,
     /// When filling began, and where: what was done before says nothing about how fast it goes.
     began: Option<(Instant, i64)>,
-    shown_at: Option<Instant>,
+    /// When something was shown last, and what kind of progress it was.
+    shown: Option<(Instant, Discriminant<Progress>)>,
 }
 
 impl Reporter {
@@ -38,7 +40,7 @@ impl Reporter {
             (false, true) => Style::Bar,
             (false, false) => Style::Lines,
         };
-        Self { style, began: None, shown_at: None }
+        Self { style, began: None, shown: None }
     }
 
     pub fn tell(&mut self, progress: Progress) {
@@ -51,10 +53,12 @@ impl Reporter {
             self.began.get_or_insert((Instant::now(), done.0));
         }
         let is_end = matches!(progress, Progress::Filling { done, of } if done >= of);
-        if !is_end && self.shown_at.is_some_and(|shown| shown.elapsed() < pause) {
+        let kind = discriminant(&progress);
+        let is_soon = |(at, shown): (Instant, _)| at.elapsed() < pause && shown == kind;
+        if !is_end && self.shown.is_some_and(is_soon) {
             return;
         }
-        self.shown_at = Some(Instant::now());
+        self.shown = Some((Instant::now(), kind));
         let text = match progress {
             Progress::Filling { done, of } => {
                 let (at, from) = self.began.unwrap_or((Instant::now(), done.0));
@@ -83,7 +87,7 @@ impl Reporter {
 
 impl Drop for Reporter {
     fn drop(&mut self) {
-        if self.style == Style::Bar && self.shown_at.is_some() {
+        if self.style == Style::Bar && self.shown.is_some() {
             let _ = write!(io::stderr(), "{CLEAR}");
         }
     }

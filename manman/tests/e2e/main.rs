@@ -11,6 +11,7 @@
 //! shutdown         SIGTERM
 //! migrations       as an operator sees them
 //! operator_verbs   projections and dead letters, as an operator and a script see them
+//! rebuild_live/    rebuilds of a system in use
 //! replicas/        several status processors, killed and paused again and again
 //! settings         malformed ones
 //! agent/           the agent on a game host: its life, its game servers, its commands
@@ -31,6 +32,7 @@ mod crash_points;
 mod database_away;
 mod migrations;
 mod operator_verbs;
+mod rebuild_live;
 mod replicas;
 mod settings;
 mod shutdown;

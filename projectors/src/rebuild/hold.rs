@@ -139,16 +139,13 @@ async fn keep(pool: PgPool, lease: Lease, lost: CancellationToken) {
     loop {
         looks.tick().await;
         let look = timeout(lease::TERM, look(&pool, &lease, connection.take()));
-        match look.await {
-            Ok(Ok((used, is_lost))) => {
-                connection = Some(used);
-                if is_lost {
-                    lost.cancel();
-                    return;
-                }
+        // Otherwise a lease may end meanwhile. It is lost only when somebody takes it.
+        if let Ok(Ok((used, is_lost))) = look.await {
+            connection = Some(used);
+            if is_lost {
+                lost.cancel();
+                return;
             }
-            // A lease may end meanwhile. It is lost only when somebody takes it.
-            Ok(Err(_)) | Err(_) => {}
         }
     }
 }

@@ -190,7 +190,8 @@ impl Rebuild {
             if live.iter().zip(&twins).all(|(live, twin)| *live >= twin.position) {
                 break;
             }
-            if Instant::now() > patience {
+            let behind = live.iter().zip(&twins).map(|(live, twin)| twin.position.0 - live.0).max();
+            if behind > Some(FAR_BEHIND) || Instant::now() > patience {
                 return Ok(None);
             }
             sleep(PATIENCE / 100).await;

@@ -13,7 +13,7 @@ use event_store::lease::{give_back, seize};
 use event_store::rebuilding::{self, Replacement};
 use event_store::{Held, Position};
 use sqlx::{Connection, Executor, PgConnection};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::fill::fill;
@@ -22,12 +22,13 @@ use super::job::Rebuild;
 use super::readers::{oldest, snapshots};
 use super::twin::{Twin, tables};
 use super::{Progress, RebuildError, Tell, schema, session};
+use crate::projection::ProjectionInfo;
 
 /// How long live rows may stand still for one attempt.
-const ATTEMPT: Duration = Duration::from_secs(2);
+const ATTEMPT: Duration = Duration::from_secs(1);
 /// The term of the lease on them: more than an attempt, so that it lasts, and less than anybody minds, should
 /// this process die.
-const TERM: Duration = Duration::from_secs(3);
+const TERM: Duration = Duration::from_secs(2);
 /// For how long new readers may have to wait behind old ones, for nothing.
 const LOCK_TIMEOUT: &str = "50ms";
 /// Between two tries to lock the tables.
@@ -46,6 +47,23 @@ pub struct Switched {
     pub readers_waited: Duration,
     /// For how long live rows stood still.
     pub live_waited: Duration,
+}
+
+/// What was seized, for how long.
+struct Attempt<'a> {
+    by: &'a SwitchedBy,
+    /// By projection.
+    seized: Vec<Held>,
+    /// By which versions of their rules the live rows were made, as far as that was noted.
+    versions: Vec<Option<i32>>,
+    /// Then live rows are let move on. What is under way is not dropped then: it may be done already.
+    until: Instant,
+}
+
+impl Attempt<'_> {
+    fn is_over(&self) -> bool {
+        Instant::now() > self.until
+    }
 }
 
 /// What one try to lock the tables came to.
@@ -92,7 +110,7 @@ impl Rebuild {
         connection: &mut PgConnection,
     ) -> Result<Option<Switched>, RebuildError> {
         let owner = self.keeper.lease.owner.clone();
-        let names: Vec<_> = self.projections.iter().map(|it| it.checkpoint()).collect();
+        let names: Vec<_> = self.projections.iter().map(ProjectionInfo::checkpoint).collect();
         let versions = versions(connection, &names).await?;
         let began = Instant::now();
         let mut seized = Vec::new();
@@ -101,30 +119,25 @@ impl Rebuild {
             let held = seize(connection, &owner, name, TERM).await?;
             seized.push(held.ok_or(RebuildError::Moved)?);
         }
-        let work = self.while_it_stands_still(by, &seized, &versions, connection);
-        let outcome = timeout(ATTEMPT, work).await;
-        if let Ok(Ok(Some((positions, readers_waited)))) = outcome {
+        let attempt = Attempt { by, seized, versions, until: began + ATTEMPT };
+        let outcome = self.while_it_stands_still(&attempt, connection).await;
+        if let Ok(Some((positions, readers_waited))) = outcome {
             let live_waited = began.elapsed();
             return Ok(Some(Switched { positions, readers_waited, live_waited }));
         }
-        // What was under way is in an unknown state on that connection.
+        // After a failure that connection is in an unknown state.
         *connection = session(&self.pool, "public").await?;
         give_back(connection, &owner, &names).await?;
-        match outcome {
-            Ok(outcome) => outcome.map(|_| None),
-            Err(_) => Ok(None),
-        }
+        outcome.map(|_| None)
     }
 
     async fn while_it_stands_still(
         &mut self,
-        by: &SwitchedBy,
-        seized: &[Held],
-        versions: &[Option<i32>],
+        attempt: &Attempt<'_>,
         connection: &mut PgConnection,
     ) -> Result<Option<(Vec<(&'static str, Position)>, Duration)>, RebuildError> {
         let mut twins = self.twins(connection).await?;
-        let targets: Vec<_> = seized.iter().map(|held| held.position).collect();
+        let targets: Vec<_> = attempt.seized.iter().map(|held| held.position).collect();
         if twins.iter().zip(&targets).any(|(twin, target)| target.0 - twin.position.0 > MOST) {
             return Ok(None);
         }
@@ -133,25 +146,27 @@ impl Rebuild {
         fill(&mut filler, &self.pool, &mut twins, &targets, Some(&lease), &mut |_| ()).await?;
         let old = snapshots(connection, None).await?;
         while !snapshots(connection, Some(&old)).await?.is_empty() {
+            if attempt.is_over() {
+                return Ok(None);
+            }
             sleep(Duration::from_millis(2)).await;
         }
-        loop {
-            match self.try_once(by, seized, versions, &twins, connection).await? {
+        while !attempt.is_over() {
+            match self.try_once(attempt, &twins, connection).await? {
                 Try::Switched(took) => {
                     let shown = twins.iter().map(|twin| (twin.projection.name, twin.position));
                     return Ok(Some((shown.collect(), took)));
                 }
                 Try::Busy => sleep(BREATH).await,
-                Try::Again => return Ok(None),
+                Try::Again => break,
             }
         }
+        Ok(None)
     }
 
     async fn try_once(
         &self,
-        by: &SwitchedBy,
-        seized: &[Held],
-        versions: &[Option<i32>],
+        attempt: &Attempt<'_>,
         twins: &[Twin],
         connection: &mut PgConnection,
     ) -> Result<Try, RebuildError> {
@@ -160,7 +175,7 @@ impl Rebuild {
         let settings =
             format!("SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'");
         transaction.execute(settings.as_str()).await?;
-        let replacements = self.replacements(seized, twins)?;
+        let replacements = self.replacements(&attempt.seized, twins)?;
         if !rebuilding::replace(&mut transaction, &replacements).await? {
             transaction.rollback().await?;
             let loss = self.keeper.lease.loss(connection).await?;
@@ -173,7 +188,7 @@ impl Rebuild {
                 return Ok(Try::Again);
             }
         }
-        let notes = notes(by, versions, twins)?;
+        let notes = notes(attempt.by, &attempt.versions, twins)?;
         schema::create_schema(&mut transaction, schema::OLD).await?;
         let began = Instant::now();
         match schema::lock_live(&mut transaction, &tables(&self.projections), "ACCESS EXCLUSIVE")

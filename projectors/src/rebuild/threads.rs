@@ -63,3 +63,19 @@ fn be_nice() {
 
 #[cfg(not(target_os = "linux"))]
 fn be_nice() {}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use rustix::process::getpriority_process;
+
+    use super::Threads;
+
+    #[tokio::test]
+    async fn its_threads_come_last_and_no_others_do() {
+        let threads = Threads::start().unwrap();
+        let there = threads.run(async { Ok(getpriority_process(None).unwrap()) }).await.unwrap();
+        let here = getpriority_process(None).unwrap();
+        assert_eq!(there, 19);
+        assert!(here < 19, "{here}");
+    }
+}

@@ -88,7 +88,7 @@ async fn a_verification_that_is_interrupted_leaves_nothing_behind() {
     for (signal, status) in [("INT", Some(130)), ("TERM", Some(143)), ("KILL", None)] {
         // So that it is stuck in a statement, and has made its first table.
         let mut lock = database.pool.begin().await.unwrap();
-        let statement = "LOCK TABLE read_models.workers IN ACCESS EXCLUSIVE MODE";
+        let statement = "LOCK TABLE read_models.game_server_instances IN ACCESS EXCLUSIVE MODE";
         sqlx::raw_sql(statement).execute(&mut *lock).await.unwrap();
         let program = Program::start(&["projections", "verify"], &environment);
         eventually("it has begun", async || temporary_tables(&database).await > 0).await;

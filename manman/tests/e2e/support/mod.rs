@@ -29,7 +29,7 @@ pub use database::Database;
 pub use history::{Instance, Recorded, Told};
 pub use host::{Host, Running, demo};
 pub use inbox::{Inbox, Message};
-pub use program::{Environment, Program, run};
+pub use program::{Environment, Finished, Program, run};
 pub use proxy::Proxy;
 pub use random::{Random, SEED, seed, setting};
 pub use reporter::Reporter;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 /// How the rows of a table are written in bulk.
 pub(crate) struct Bulk<R> {
     /// The columns, in the order in which they are encoded.
-    pub(crate) columns: &'static [&'static str],
+    pub(crate) columns: &'static str,
     /// Encodes one row.
     pub(crate) encode: fn(&R, &mut Encoder),
 }
@@ -29,11 +29,11 @@ impl<R> Bulk<R> {
         table: &str,
         rows: &[&R],
     ) -> sqlx::Result<()> {
-        let columns = self.columns.join(", ");
+        let columns = self.columns;
         let statement = format!("COPY {table} ({columns}) FROM STDIN (FORMAT binary)");
         let mut copy = connection.copy_in_raw(&statement).await?;
         let mut encoder = Encoder { bytes: HEADER.to_vec() };
-        let count = i16::try_from(self.columns.len()).unwrap_or(i16::MAX);
+        let count = i16::try_from(columns.split(',').count()).unwrap_or(i16::MAX);
         for row in rows {
             encoder.bytes.extend_from_slice(&count.to_be_bytes());
             (self.encode)(row, &mut encoder);

@@ -144,33 +144,11 @@ const REPLACE: &str = "
      WHERE stored.position < excluded.position";
 
 const BULK: Bulk<InstanceRow> = Bulk {
-    columns: &[
-        "game_server_instance_id",
-        "game_server_config_id",
-        "game_server_id",
-        "worker_id",
-        "created_date",
-        "end_date",
-        "end_cause",
-        "status",
-        "status_as_of",
-        "status_class",
-        "status_info_id",
-        "status_event_id",
-        "lost_by",
-        "has_crashed",
-        "created_position",
-        "pid",
-        "exit_code",
-        "exit_signal",
-        "status_reason",
-        "last_lines",
-        "progress_phase",
-        "progress_percent",
-        "progress_bytes_done",
-        "progress_bytes_total",
-        "position",
-    ],
+    columns: "game_server_instance_id, game_server_config_id, game_server_id, worker_id, \
+              created_date, end_date, end_cause, status, status_as_of, status_class, \
+              status_info_id, status_event_id, lost_by, has_crashed, created_position, pid, \
+              exit_code, exit_signal, status_reason, last_lines, progress_phase, progress_percent, \
+              progress_bytes_done, progress_bytes_total, position",
     encode: |row, to| {
         to.int(Some(row.game_server_instance_id));
         to.int(Some(row.game_server_config_id));

@@ -105,22 +105,9 @@ const REPLACE: &str = "
      WHERE stored.position < excluded.position";
 
 const BULK: Bulk<RequestRow> = Bulk {
-    columns: &[
-        "request_id",
-        "worker_id",
-        "kind",
-        "game_server_config_id",
-        "game_server_instance_id",
-        "words",
-        "requested_at",
-        "requested_by",
-        "request_event_id",
-        "deadline",
-        "outcome",
-        "reason",
-        "resolved_at",
-        "position",
-    ],
+    columns: "request_id, worker_id, kind, game_server_config_id, game_server_instance_id, words, \
+              requested_at, requested_by, request_event_id, deadline, outcome, reason, \
+              resolved_at, position",
     encode: |row, to| {
         to.uuid(Some(row.request_id));
         to.int(Some(row.worker_id));

@@ -10,10 +10,7 @@ use sqlx::{PgConnection, PgTransaction};
 
 use crate::parked::{self, ParkedEvent};
 use crate::recorded::{self, RecordedEvent};
-use crate::{CommandContext, EventStore, ExecuteError, Metadata, Position};
-
-/// The names of checkpoints of rebuilds in progress begin with this.
-const REBUILD: &str = "rebuild.";
+use crate::{CommandContext, EventStore, ExecuteError, Metadata, Position, rebuilding};
 
 /// Why an operator's decision was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -34,9 +31,10 @@ pub enum OperationError {
         /// The first that is parked of its stream.
         head: Position,
     },
-    /// What is shown has it: left out here, rebuilt rows would not be what they replace.
+    /// What is shown has it: left out here, rebuilt rows would not be what they replace. And a retry would
+    /// take the lease from whoever rebuilds.
     #[error(
-        "{subscription} is a rebuild in progress; its rows must be shown before it may leave events out"
+        "{subscription} is a rebuild in progress; its rows must be shown before anything is decided about them"
     )]
     OfRebuild {
         /// The name of the rebuild's checkpoint.
@@ -119,9 +117,6 @@ pub async fn skip_parked(
     position: Position,
     context: &CommandContext,
 ) -> Result<usize, OperationError> {
-    if subscription.starts_with(REBUILD) {
-        return Err(OperationError::OfRebuild { subscription: subscription.to_owned() });
-    }
     let (mut held, parked, stream) = loop {
         let mut held = store.log.pool().begin().await?;
         let (parked, stream) = parked_stream(&mut held, subscription, position).await?;
@@ -149,6 +144,9 @@ async fn parked_stream(
     subscription: &str,
     position: Position,
 ) -> Result<(ParkedEvent, Vec<ParkedEvent>), OperationError> {
+    if subscription.starts_with(rebuilding::PREFIX) {
+        return Err(OperationError::OfRebuild { subscription: subscription.to_owned() });
+    }
     parked::hold(transaction, subscription).await?;
     let parked = parked::show(transaction, subscription, position).await?;
     let parked = parked.ok_or_else(|| not_parked(subscription, position))?;

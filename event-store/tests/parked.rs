@@ -276,6 +276,9 @@ async fn only_the_first_of_a_stream_can_be_skipped_and_only_where_it_is_parked()
     let refused =
         skip_parked(&system.store, "rebuild.workers", second, &context).await.unwrap_err();
     assert!(matches!(refused, OperationError::OfRebuild { .. }), "{refused}");
+    let refused =
+        retry_parked(&system.store, "rebuild.workers", second, &context).await.unwrap_err();
+    assert!(matches!(refused, OperationError::OfRebuild { .. }), "{refused}");
 
     assert_eq!(system.decisions().await, [], "nothing was decided");
     assert_eq!(system.epoch().await, 0);

@@ -138,6 +138,35 @@ async fn a_switch_waits_for_a_reader_that_takes_long_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_switch_waits_for_somebody_who_vacuums_either_table() {
+    with_system(|system| async move {
+        system.live_through_everything().await;
+        system.project().await;
+        for schema in ["read_models", "read_models_next"] {
+            let mut rebuild = system.begin(&PROJECTIONS).await.unwrap();
+            rebuild.fill(&mut |_| ()).await.unwrap();
+            let mut vacuum = system.pool.begin().await.unwrap();
+            let statement = format!("LOCK TABLE {schema}.workers IN SHARE UPDATE EXCLUSIVE MODE");
+            sqlx::raw_sql(&statement).execute(&mut *vacuum).await.unwrap();
+            let (told, mut waits) = tokio::sync::mpsc::unbounded_channel();
+            let switch = tokio::spawn(async move {
+                let mut tell = |progress| {
+                    if let Progress::Waiting { .. } = progress {
+                        let _ = told.send(());
+                    }
+                };
+                rebuild.switch(&by_anna(), &mut tell).await
+            });
+            soon("it says that it waits", waits.recv()).await.unwrap();
+            vacuum.rollback().await.unwrap();
+            soon("it is switched", switch).await.unwrap().unwrap();
+        }
+        system.assert_what_the_log_says().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_died_in_the_middle_of_a_switch_can_be_resumed_and_cancelled() {
     with_system(|system| async move {
         let _projectors = system.start_projectors();

@@ -1,7 +1,7 @@
 //! Rows of an older version than this program's rule rebuild themselves, beside the old ones, which are
 //! shown meanwhile. Of several replicas one does it; should that one die, another goes on.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use event_store::{Actor, Log};
 use tokio::sync::watch;
@@ -16,6 +16,8 @@ use crate::projection::{PROJECTIONS, ProjectionInfo};
 
 /// Who the log says did it.
 const ACTOR: &str = "projections";
+/// Between two lines in the log about how far it is, or for whom it waits.
+const TELL: Duration = Duration::from_secs(10);
 /// Between two looks at what somebody else does about it.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -60,7 +62,13 @@ async fn rebuild(
     let Some(mut rebuild) = open(log, projections).await? else { return Ok(()) };
     let names: Vec<_> = rebuild.projections().iter().map(|projection| projection.name).collect();
     tracing::info!(?names, "rows are of an older version; they are rebuilt, and shown as they are");
-    let mut tell = |progress| tracing::debug!(?progress, "rebuilding");
+    let mut told_at = Instant::now();
+    let mut tell = |progress| {
+        if told_at.elapsed() > TELL {
+            told_at = Instant::now();
+            tracing::info!(?progress, "rebuilding rows of an older version");
+        }
+    };
     let Some(filled) = shutdown.run_until_cancelled(rebuild.fill(&mut tell)).await else {
         return rebuild.leave().await;
     };

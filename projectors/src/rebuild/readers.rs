@@ -1,8 +1,9 @@
 //! Readers that a switch has to wait for.
 
-use sqlx::{FromRow, PgConnection};
+use sqlx::{Connection, Executor, FromRow, PgConnection};
 
 use super::schema;
+use crate::lease::is_lock_timeout;
 
 /// A transaction that has been reading for a while.
 #[derive(Debug, Clone, Copy, PartialEq, FromRow)]
@@ -13,18 +14,19 @@ pub(super) struct Reader {
 }
 
 /// The oldest transaction that began more than half a second ago and that either has a lock on one of the
-/// tables or sees the database as it was: a switch would have to wait for it, and hold others up.
+/// tables, or of those that are to take their place, or sees the database as it was: a switch would have to wait for it, and hold others up.
 pub(super) async fn oldest(
     connection: &mut PgConnection,
     tables: &[&str],
 ) -> sqlx::Result<Option<Reader>> {
-    let names: Vec<_> = tables.iter().map(|table| format!("{}.{table}", schema::LIVE)).collect();
+    let of = |schema: &'static str| tables.iter().map(move |table| format!("{schema}.{table}"));
+    let names: Vec<_> = of(schema::LIVE).chain(of(schema::NEXT)).collect();
     sqlx::query_as(
         "SELECT pid, extract(epoch FROM clock_timestamp() - xact_start)::float8 AS seconds
            FROM pg_stat_activity a
-          WHERE datname = current_database() AND backend_type = 'client backend'
-            AND pid <> pg_backend_pid() AND xact_start < clock_timestamp() - interval '500 ms'
-            AND (backend_xmin IS NOT NULL
+          WHERE datname = current_database() AND pid <> pg_backend_pid()
+            AND xact_start < clock_timestamp() - interval '500 ms'
+            AND (backend_xmin IS NOT NULL AND backend_type = 'client backend'
                  OR EXISTS (SELECT FROM pg_locks l
                              WHERE l.pid = a.pid AND l.granted
                                AND l.relation IN (SELECT to_regclass(n) FROM unnest($1) AS n)))
@@ -33,6 +35,25 @@ pub(super) async fn oldest(
     .bind(names)
     .fetch_optional(connection)
     .await
+}
+
+/// For how long to ask for a lock that autovacuum has: it lets go after a second (`deadlock_timeout`).
+const VACUUM_LOCK_TIMEOUT: &str = "3s";
+
+/// Ends what autovacuum does with the tables and with those that are to take their place; neither readers nor
+/// writers notice. The locks of the switch itself are not waited for as long as autovacuum takes to give way.
+pub(super) async fn evict_vacuum(
+    connection: &mut PgConnection,
+    tables: &[&str],
+) -> sqlx::Result<()> {
+    let mut transaction = connection.begin().await?;
+    let setting = format!("SET LOCAL lock_timeout = '{VACUUM_LOCK_TIMEOUT}'");
+    transaction.execute(setting.as_str()).await?;
+    match schema::lock_both(&mut transaction, tables, "SHARE UPDATE EXCLUSIVE").await {
+        // One that does not give way is found among those that are waited for.
+        Err(error) if !is_lock_timeout(&error) => Err(error),
+        _ => transaction.rollback().await,
+    }
 }
 
 /// A transaction that may not see what was committed right before this was asked.

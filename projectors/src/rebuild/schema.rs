@@ -100,6 +100,16 @@ pub(super) async fn lock_live(
     execute(transaction, format!("LOCK TABLE {} IN {mode} MODE", names(LIVE, tables))).await
 }
 
+/// Locks live tables and those of a rebuild until the transaction ends.
+pub(super) async fn lock_both(
+    transaction: &mut PgConnection,
+    tables: &[&str],
+    mode: &str,
+) -> sqlx::Result<()> {
+    let (live, next) = (names(LIVE, tables), names(NEXT, tables));
+    execute(transaction, format!("LOCK TABLE {live}, {next} IN {mode} MODE")).await
+}
+
 /// Locks a table of a rebuild until the transaction ends.
 pub(super) async fn lock_next(transaction: &mut PgConnection, table: &str) -> sqlx::Result<()> {
     execute(transaction, format!("LOCK TABLE {NEXT}.{table} IN ACCESS EXCLUSIVE MODE")).await

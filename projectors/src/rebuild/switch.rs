@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::fill::fill;
 use super::finish::{Note, SwitchedBy, finish};
 use super::job::Rebuild;
-use super::readers::{oldest, snapshots};
+use super::readers::{evict_vacuum, oldest, snapshots};
 use super::twin::{Twin, tables};
 use super::{Progress, RebuildError, Tell, schema, session};
 use crate::projection::ProjectionInfo;
@@ -69,7 +69,7 @@ impl Attempt<'_> {
 /// What one try to lock the tables came to.
 enum Try {
     Switched(Duration),
-    /// Somebody reads.
+    /// Somebody has a lock.
     Busy,
     /// What was seized is not ours any more, or somebody decided to leave an event out.
     Again,
@@ -91,7 +91,9 @@ impl Rebuild {
         loop {
             self.keeper.watch().during(self.catch_up(tell)).await?;
             let tables = tables(&self.projections);
-            while let Some(reader) = oldest(&mut connection, &tables).await? {
+            loop {
+                evict_vacuum(&mut connection, &tables).await?;
+                let Some(reader) = oldest(&mut connection, &tables).await? else { break };
                 tell(Progress::Waiting { pid: reader.pid, seconds: reader.seconds as i64 });
                 sleep(PAUSE).await;
             }
@@ -170,6 +172,21 @@ impl Rebuild {
         twins: &[Twin],
         connection: &mut PgConnection,
     ) -> Result<Try, RebuildError> {
+        match self.exchange(attempt, twins, connection).await {
+            Err(RebuildError::Database(error)) if crate::lease::is_lock_timeout(&error) => {
+                Ok(Try::Busy)
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// The one transaction.
+    async fn exchange(
+        &self,
+        attempt: &Attempt<'_>,
+        twins: &[Twin],
+        connection: &mut PgConnection,
+    ) -> Result<Try, RebuildError> {
         let mut transaction = connection.begin().await?;
         // What the log is told of must not be lost in a crash.
         let settings =
@@ -191,16 +208,7 @@ impl Rebuild {
         let notes = notes(attempt.by, &attempt.versions, twins)?;
         schema::create_schema(&mut transaction, schema::OLD).await?;
         let began = Instant::now();
-        match schema::lock_live(&mut transaction, &tables(&self.projections), "ACCESS EXCLUSIVE")
-            .await
-        {
-            Ok(()) => {}
-            Err(error) if crate::lease::is_lock_timeout(&error) => {
-                transaction.rollback().await?;
-                return Ok(Try::Busy);
-            }
-            Err(error) => return Err(error.into()),
-        }
+        schema::lock_live(&mut transaction, &tables(&self.projections), "ACCESS EXCLUSIVE").await?;
         schema::exchange(&mut transaction, &notes).await?;
         crash_points::reach(Point::SwitchBeforeCommit);
         transaction.commit().await?;

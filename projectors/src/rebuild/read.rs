@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::session;
+use super::threads::Courtesy;
 use crate::decoded::{Read, WITH_METADATA, decode_bulk};
 
 /// Chunks that may wait for the fold, so that reading goes on while rows are written.
@@ -53,7 +54,9 @@ async fn read(
         }
     };
     let mut done = from;
+    let mut courtesy = Courtesy::new();
     while done < until {
+        courtesy.rest().await;
         let to = Position(until.0.min(done.0 + size));
         let mut events = Vec::with_capacity(usize::try_from(to.0 - done.0).unwrap_or_default());
         let read = event_store::read_bulk(&mut connection, done, to, &WITH_METADATA, |event| {

@@ -1,6 +1,11 @@
 //! Threads that come last: a rebuild has time, those who wait for a status have not.
+//!
+//! They have the lowest priority. That holds among the threads of a session or a container, and not for
+//! the database's processes that work for them; so they also rest when they are made to wait for a
+//! processor, which says that others want it.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::task::AbortOnDropHandle;
@@ -23,7 +28,11 @@ impl Threads {
             .worker_threads(THREADS)
             .thread_name("rebuild")
             .enable_all()
-            .on_thread_start(be_nice)
+            .on_thread_start(|| {
+                be_nice();
+                waiting::enter();
+            })
+            .on_thread_stop(waiting::leave)
             .build()?;
         Ok(Self(Some(runtime)))
     }
@@ -63,6 +72,82 @@ fn be_nice() {
 
 #[cfg(not(target_os = "linux"))]
 fn be_nice() {}
+
+/// Notices for how long these threads were made to wait.
+pub(super) struct Courtesy {
+    waited: Duration,
+}
+
+/// For each moment that one of them waited for a processor it rests for so many.
+const REST: u32 = 2;
+/// But not for longer than this at a time.
+const LONGEST_REST: Duration = Duration::from_millis(500);
+
+impl Courtesy {
+    pub(super) fn new() -> Self {
+        Self { waited: waiting::sum() }
+    }
+
+    /// Rests, if they were made to wait since this was last called.
+    pub(super) async fn rest(&mut self) {
+        let waited = waiting::sum();
+        let rest = (waited.saturating_sub(self.waited) * REST).min(LONGEST_REST);
+        self.waited = waited;
+        if rest > Duration::from_millis(1) {
+            tokio::time::sleep(rest).await;
+        }
+    }
+}
+
+/// How long the threads were ready to run and did not, as Linux counts it.
+#[cfg(target_os = "linux")]
+mod waiting {
+    use std::fs;
+    use std::sync::{Mutex, MutexGuard, PoisonError};
+    use std::time::Duration;
+
+    use rustix::thread::{Pid, gettid};
+
+    static THREADS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+
+    fn threads() -> MutexGuard<'static, Vec<Pid>> {
+        THREADS.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn enter() {
+        threads().push(gettid());
+    }
+
+    pub(super) fn leave() {
+        let own = gettid();
+        threads().retain(|thread| *thread != own);
+    }
+
+    /// Where it is not counted, nobody waits.
+    pub(super) fn sum() -> Duration {
+        threads().iter().filter_map(|thread| of(*thread)).sum()
+    }
+
+    /// The second of the file's numbers, in nanoseconds.
+    fn of(thread: Pid) -> Option<Duration> {
+        let path = format!("/proc/self/task/{}/schedstat", thread.as_raw_nonzero());
+        let waited = fs::read_to_string(path).ok()?.split(' ').nth(1)?.parse().ok()?;
+        Some(Duration::from_nanos(waited))
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod waiting {
+    use std::time::Duration;
+
+    pub(super) const fn enter() {}
+
+    pub(super) const fn leave() {}
+
+    pub(super) const fn sum() -> Duration {
+        Duration::ZERO
+    }
+}
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {

@@ -157,8 +157,11 @@ pub(crate) async fn withdraw_retry(
     parked: &ParkedEvent,
 ) -> sqlx::Result<()> {
     sqlx::query(
-        "UPDATE parked_events SET retry_requested_at = NULL
-          WHERE subscription = $1 AND aggregate_type = $2 AND aggregate_id = $3",
+        "WITH withdrawn AS (
+             UPDATE parked_events SET retry_requested_at = NULL
+              WHERE subscription = $1 AND aggregate_type = $2 AND aggregate_id = $3
+         )
+         UPDATE checkpoints SET epoch = epoch + 1 WHERE name = $1",
     )
     .bind(&parked.subscription)
     .bind(&parked.aggregate_type)

@@ -15,6 +15,12 @@ pub fn checkpoint(projection: &str) -> String {
     format!("{PREFIX}{projection}")
 }
 
+/// Whether a subscription is a rebuild.
+#[must_use]
+pub fn is_rebuild(subscription: &str) -> bool {
+    subscription.starts_with(PREFIX)
+}
+
 /// A checkpoint and its lease at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub struct Checkpoint {

@@ -24,6 +24,8 @@ pub(super) struct Balance {
     /// How often in a row a subscription was seen free.
     free_for: HashMap<String, u32>,
     restraint: u32,
+    /// How often something was given back: not always the same, since the hungry one may be unable to do it.
+    gifts: usize,
     /// This replica has less than its share, and did not find anything to take.
     pub(super) is_hungry: bool,
 }
@@ -41,7 +43,7 @@ impl Balance {
             let found = leases.subscriptions.iter().find(|it| it.name == name);
             found.is_some_and(|it| is_able(&it.name, it.version))
         };
-        let (kept, mut give_back): (Vec<_>, Vec<_>) = leases
+        let (mut kept, mut give_back): (Vec<_>, Vec<_>) = leases
             .subscriptions
             .iter()
             .filter(|it| it.is_mine)
@@ -49,6 +51,8 @@ impl Balance {
             .partition(|name| able(name));
         let mut mine = kept.len();
         if leases.is_other_hungry && mine > least {
+            kept.rotate_left(self.gifts % mine);
+            self.gifts += 1;
             give_back.extend(kept.into_iter().skip(least));
             mine = least;
             self.restraint = RESTRAINT;
@@ -69,7 +73,8 @@ impl Balance {
             }
         }
         self.restraint = self.restraint.saturating_sub(1);
-        self.is_hungry = mine < least && take.is_empty();
+        let possible = leases.subscriptions.iter().filter(|it| able(&it.name)).count();
+        self.is_hungry = mine < least.min(possible) && take.is_empty();
         Decision { take, give_back }
     }
 }
@@ -138,6 +143,23 @@ mod tests {
         let mut seventh = Balance::default();
         assert_eq!(decide(&mut seventh, &leases(0, 0, 7, false)), (0, 0));
         assert!(!seventh.is_hungry);
+    }
+
+    #[test]
+    fn nobody_is_hungry_for_what_he_cannot_do() {
+        let mut newer = Balance::default();
+        let decision = newer.decide(&leases(1, 0, 2, false), |name, _| name == "a");
+        assert_eq!(decision, Decision::default());
+        assert!(!newer.is_hungry, "it has the only one that it can do");
+    }
+
+    #[test]
+    fn not_always_the_same_is_given_back() {
+        let mut old = Balance::default();
+        let first = old.decide(&leases(5, 0, 2, true), |_, _| true).give_back;
+        let second = old.decide(&leases(5, 0, 2, true), |_, _| true).give_back;
+        assert_eq!(first, ["c", "d", "e"]);
+        assert_eq!(second, ["d", "e", "a"]);
     }
 
     #[test]

@@ -4,13 +4,14 @@ use std::collections::HashSet;
 
 use ::metrics::counter;
 use event_store::parking::{self, Stream, ToPark};
-use event_store::{Epoch, Position};
+use event_store::{Epoch, Position, RecordedEvent};
 use sqlx::{Connection, PgConnection};
 
 use super::{Projection, apply_carefully};
 use crate::decoded::{Read, decode_all, recorded};
 use crate::metrics::PROJECTION_PROCESSED;
 use crate::subscription::{Step, SubscriptionError};
+use crate::trace;
 
 /// The most events in one transaction where each stream is written alone.
 const CAREFUL_BATCH: i64 = 200;
@@ -133,6 +134,11 @@ pub(super) async fn alone(
         apply_carefully(projection.as_mut(), &events, &lease.parked, &mut transaction).await?;
     parking::park(&mut transaction, name, &to_park).await?;
     transaction.commit().await?;
+    let info = projection.info();
+    let is_projected = |event: &&RecordedEvent| {
+        info.reads(&event.aggregate_type) && !to_park.iter().any(|it| it.position == event.position)
+    };
+    trace::became("projected", events.iter().map(recorded).filter(is_projected));
     held.moved(last, to_park);
     Ok(Step::WorkedWithMore(last))
 }
@@ -153,6 +159,8 @@ async fn retry(
     let positions = events.iter().map(|read| recorded(read).position);
     let done: Vec<_> = positions.filter(|position| !waiting.contains(position)).collect();
     parking::unpark(connection, name, &done).await?;
+    let is_done = |event: &&RecordedEvent| !waiting.contains(&event.position);
+    trace::became("projected", events.iter().map(recorded).filter(is_done));
     if let Some(ToPark { position, error: Some(error), .. }) = failed.first() {
         parking::failed_again(connection, name, stream, *position, error).await?;
         return Ok(true);

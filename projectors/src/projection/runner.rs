@@ -2,7 +2,7 @@
 //! at the same position share one read, one decode, and one transaction for rows and checkpoints.
 
 use crash_points::Point;
-use event_store::{Log, Position, parking};
+use event_store::{Log, Position, RecordedEvent, parking};
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -213,7 +213,14 @@ impl Runner {
         crash_points::reach(Point::BatchBeforeCommit);
         transaction.commit().await?;
         crash_points::reach(Point::BatchAfterCommit);
-        trace::became("projected", events.iter().map(recorded));
+        let is_projected = |event: &&RecordedEvent| {
+            let of = |place: &usize| &self.projections[*place];
+            group.places.iter().map(of).zip(&to_park).any(|(held, parked)| {
+                held.projection.info().reads(&event.aggregate_type)
+                    && !parked.iter().any(|it| it.position == event.position)
+            })
+        };
+        trace::became("projected", events.iter().map(recorded).filter(is_projected));
         for (place, to_park) in group.places.iter().zip(to_park) {
             self.projections[*place].moved(last, to_park);
         }

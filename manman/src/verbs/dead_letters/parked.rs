@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use event_store::rebuilding::is_rebuild;
 use event_store::{
     ExecuteError, OperationError, RetryOutcome, RetryRequested, outcome_of, parked, retry_parked,
     skip_parked,
@@ -66,7 +67,9 @@ async fn ids(decider: &Decider, wanted: Wanted<ParkedId>) -> Result<BTreeSet<Par
         Wanted::All => {
             let mut connection = decider.store.log.pool().acquire().await?;
             let heads = parked::list(&mut connection, i64::MAX).await?;
-            Ok(heads.iter().map(|head| ParkedId::of(&head.event)).collect())
+            // What a rebuild has parked is its own: it is decided about when it is shown.
+            let live = heads.iter().filter(|head| !is_rebuild(&head.event.subscription));
+            Ok(live.map(|head| ParkedId::of(&head.event)).collect())
         }
     }
 }

@@ -31,6 +31,9 @@ const ATTEMPT: Duration = Duration::from_secs(1);
 const TERM: Duration = Duration::from_secs(2);
 /// For how long new readers may have to wait behind old ones, for nothing.
 const LOCK_TIMEOUT: &str = "50ms";
+/// For how long a process that is stopped in the middle of the one transaction keeps readers out, before the
+/// database ends it.
+const STOPPED_TIMEOUT: &str = "1s";
 /// Between two tries to lock the tables.
 const BREATH: Duration = Duration::from_millis(20);
 /// Between two attempts, and between two looks at who is in the way.
@@ -189,8 +192,10 @@ impl Rebuild {
     ) -> Result<Try, RebuildError> {
         let mut transaction = connection.begin().await?;
         // What the log is told of must not be lost in a crash.
-        let settings =
-            format!("SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'");
+        let settings = format!(
+            "SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}';
+             SET LOCAL idle_in_transaction_session_timeout = '{STOPPED_TIMEOUT}'"
+        );
         transaction.execute(settings.as_str()).await?;
         let replacements = self.replacements(&attempt.seized, twins)?;
         if !rebuilding::replace(&mut transaction, &replacements).await? {

@@ -169,13 +169,20 @@ pub(super) async fn in_progress(
     connection: &mut PgConnection,
     projections: &[ProjectionInfo],
 ) -> sqlx::Result<Vec<(ProjectionInfo, Checkpoint)>> {
-    let checkpoints = rebuilding::checkpoints(connection).await?;
+    Ok(rebuilds_among(&rebuilding::checkpoints(connection).await?, projections))
+}
+
+/// The same, of all checkpoints as they were seen at one moment.
+pub(super) fn rebuilds_among(
+    checkpoints: &[Checkpoint],
+    projections: &[ProjectionInfo],
+) -> Vec<(ProjectionInfo, Checkpoint)> {
     let of = |projection: &ProjectionInfo| {
         let name = rebuilding::checkpoint(projection.name);
         let found = checkpoints.iter().find(|checkpoint| checkpoint.name == name)?;
         Some((*projection, found.clone()))
     };
-    Ok(projections.iter().filter_map(of).collect())
+    projections.iter().filter_map(of).collect()
 }
 
 /// Takes over a rebuild whose lease has ended; waits for one that has not, if nobody lengthens it. `None`

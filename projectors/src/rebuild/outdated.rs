@@ -3,12 +3,13 @@
 
 use std::time::{Duration, Instant};
 
+use event_store::rebuilding::{self, Checkpoint};
 use event_store::{Actor, Log};
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::hold::in_progress;
+use super::hold::rebuilds_among;
 use super::{Rebuild, RebuildError, SwitchedBy, cancel};
 use crate::lease::Grants;
 use crate::pause::Pause;
@@ -34,8 +35,8 @@ pub(crate) async fn rebuild_outdated(
             seen.map(|grants| grants.outdated.clone())
         };
         let Some(Ok(outdated)) = shutdown.run_until_cancelled(outdated).await else { return };
-        let is_outdated = |it: &ProjectionInfo| outdated.contains(&it.checkpoint());
-        let projections: Vec<_> = PROJECTIONS.into_iter().filter(is_outdated).collect();
+        let is_named = |it: &ProjectionInfo| outdated.contains(&it.checkpoint());
+        let projections: Vec<_> = PROJECTIONS.into_iter().filter(is_named).collect();
         let wait = match rebuild(&log, &projections, &shutdown).await {
             Ok(()) | Err(RebuildError::InProgress { .. } | RebuildError::Ended) => LOOK,
             Err(error) => {
@@ -92,11 +93,16 @@ async fn rebuild(
 }
 
 /// Goes on with what is left of rebuilds that were begun, by another replica that died, or by an operator;
-/// otherwise begins one of all the others. Those that somebody is at are left alone.
+/// otherwise begins one of all the others. Those that somebody is at are left alone, and those that
+/// somebody has switched since it was said that they are outdated.
 async fn open(log: &Log, projections: &[ProjectionInfo]) -> Result<Option<Rebuild>, RebuildError> {
-    let found = in_progress(&mut *log.pool().acquire().await?, projections).await?;
+    // One look: a rebuild is gone at the same moment as the older version that was shown.
+    let seen = rebuilding::checkpoints(&mut *log.pool().acquire().await?).await?;
+    let outdated: Vec<_> =
+        projections.iter().filter(|it| is_outdated(it, &seen)).copied().collect();
+    let found = rebuilds_among(&seen, &outdated);
     let is_found = |it: &ProjectionInfo| found.iter().any(|(found, _)| found == it);
-    let new: Vec<_> = projections.iter().filter(|it| !is_found(it)).copied().collect();
+    let new: Vec<_> = outdated.iter().filter(|it| !is_found(it)).copied().collect();
     let (mut left, mut useless) = (Vec::new(), Vec::new());
     for (projection, checkpoint) in found.into_iter().filter(|(_, it)| !it.is_held) {
         match checkpoint.version {
@@ -116,4 +122,9 @@ async fn open(log: &Log, projections: &[ProjectionInfo]) -> Result<Option<Rebuil
         return Ok(None);
     }
     Rebuild::begin(log, &new).await.map(Some)
+}
+
+fn is_outdated(projection: &ProjectionInfo, seen: &[Checkpoint]) -> bool {
+    let shown = seen.iter().find(|it| it.name == projection.checkpoint());
+    shown.and_then(|it| it.version).is_some_and(|version| version < projection.version)
 }

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::hold::rebuilds_among;
-use super::{Rebuild, RebuildError, SwitchedBy, cancel};
+use super::{Filled, Rebuild, RebuildError, Switched, SwitchedBy, Tell, cancel};
 use crate::lease::Grants;
 use crate::pause::Pause;
 use crate::projection::{PROJECTIONS, ProjectionInfo};
@@ -60,7 +60,7 @@ async fn rebuild(
     projections: &[ProjectionInfo],
     shutdown: &CancellationToken,
 ) -> Result<(), RebuildError> {
-    let Some(mut rebuild) = open(log, projections).await? else { return Ok(()) };
+    let Some(rebuild) = open(log, projections).await? else { return Ok(()) };
     let names: Vec<_> = rebuild.projections().iter().map(|projection| projection.name).collect();
     tracing::info!(?names, "rows are of an older version; they are rebuilt, and shown as they are");
     let mut told_at = Instant::now();
@@ -70,26 +70,46 @@ async fn rebuild(
             tracing::info!(?progress, "rebuilding rows of an older version");
         }
     };
-    let Some(filled) = shutdown.run_until_cancelled(rebuild.fill(&mut tell)).await else {
-        return rebuild.leave().await;
+    let projections = rebuild.projections().to_vec();
+    match fill_and_switch(rebuild, &mut tell, shutdown).await {
+        Ok(Some((filled, switched))) => tracing::info!(
+            ?names,
+            events = filled.events,
+            seconds = filled.elapsed.as_secs_f64(),
+            switch_seconds = switched.readers_waited.as_secs_f64(),
+            "rows of the new version are shown"
+        ),
+        Ok(None) => {}
+        Err(error @ RebuildError::SkippedMeanwhile { .. }) => {
+            // At once, while its lease lasts: nobody is to go on with these rows.
+            cancel(log.pool(), &projections).await?;
+            let problem = crate::subscription::in_words(&error);
+            tracing::info!(?names, problem, "the rebuild of rows of an older version begins anew");
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
+/// `None` at shutdown: another replica goes on.
+async fn fill_and_switch(
+    mut rebuild: Rebuild,
+    tell: &mut Tell<'_>,
+    shutdown: &CancellationToken,
+) -> Result<Option<(Filled, Switched)>, RebuildError> {
+    let Some(filled) = shutdown.run_until_cancelled(rebuild.fill(tell)).await else {
+        rebuild.leave().await?;
+        return Ok(None);
     };
     let filled = filled?;
     let by = SwitchedBy {
         actor: Actor::system(ACTOR),
         reason: Some("its rule has a new version".to_owned()),
     };
-    let Some(switched) = shutdown.run_until_cancelled(rebuild.switch(&by, &mut tell)).await else {
-        return Err(RebuildError::Ended);
+    let Some(switched) = shutdown.run_until_cancelled(rebuild.switch(&by, tell)).await else {
+        return Ok(None);
     };
-    let switched = switched?;
-    tracing::info!(
-        ?names,
-        events = filled.events,
-        seconds = filled.elapsed.as_secs_f64(),
-        switch_seconds = switched.readers_waited.as_secs_f64(),
-        "rows of the new version are shown"
-    );
-    Ok(())
+    Ok(Some((filled, switched?)))
 }
 
 /// Goes on with what is left of rebuilds that were begun, by another replica that died, or by an operator;

@@ -177,3 +177,69 @@ async fn what_is_skipped_after_a_rebuild_had_it_ends_the_rebuild() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_skipped_between_two_runs_of_a_rebuild_that_had_it_ends_the_rebuild() {
+    with_system(|system| async move {
+        let (poison, _) = refused(&system).await;
+        system.project().await;
+        system.execute("ALTER TABLE read_models.workers DROP CONSTRAINT poison").await;
+        let mut rebuild = system.begin(&[projection("workers")]).await.unwrap();
+        rebuild.fill(&mut |_| ()).await.unwrap();
+        rebuild.leave().await.unwrap();
+        system.skip(poison).await;
+        let mut rebuild = system.resume(&[projection("workers")]).await.unwrap();
+        let error = rebuild.fill(&mut |_| ()).await.unwrap_err();
+        assert!(
+            matches!(error, RebuildError::SkippedMeanwhile { position, .. } if position == poison),
+            "{error}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_an_older_version_are_filled_anew_without_what_was_skipped_meanwhile() {
+    with_system(|system| async move {
+        let (poison, _) = refused(&system).await;
+        system.project().await;
+        system.execute("ALTER TABLE read_models.workers DROP CONSTRAINT poison").await;
+        let mut rebuild = system.begin(&[projection("workers")]).await.unwrap();
+        rebuild.fill(&mut |_| ()).await.unwrap();
+        rebuild.leave().await.unwrap();
+        system.skip(poison).await;
+        system.execute("UPDATE checkpoints SET version = 0 WHERE name = 'projector.workers'").await;
+        let _replica = system.start_projectors();
+        eventually("its rows are of this version", async || {
+            let version: i32 = system
+                .value("SELECT version FROM checkpoints WHERE name = 'projector.workers'")
+                .await;
+            version == projection("workers").version
+        })
+        .await;
+        system.caught_up().await;
+        system.assert_what_the_log_says().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_resumed_rebuild_has_left_out_before_does_not_end_it() {
+    with_system(|system| async move {
+        let poison = unreadable(&system).await;
+        system.project().await;
+        system.skip(poison).await;
+        let mut rebuild = system.begin(&[projection("workers")]).await.unwrap();
+        rebuild.fill(&mut |_| ()).await.unwrap();
+        rebuild.leave().await.unwrap();
+        let mut rebuild = system.resume(&[projection("workers")]).await.unwrap();
+        rebuild.fill(&mut |_| ()).await.unwrap();
+        rebuild.switch(&by_anna(), &mut |_| ()).await.unwrap();
+        assert_eq!(system.row("workers", 7).await["status"], "RUNNING");
+        let left: Option<String> = system
+            .value("SELECT obj_description('read_models.workers'::regclass, 'pg_class')")
+            .await;
+        assert_eq!(left, None, "the note is gone");
+    })
+    .await;
+}

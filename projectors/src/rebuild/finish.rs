@@ -38,7 +38,7 @@ pub(super) async fn finish(log: &Log, projections: &[ProjectionInfo]) -> Result<
     let mut connection = session(log.pool(), "public").await?;
     for projection in projections {
         let Some(table) = projection.tables.first() else { continue };
-        if let Some(note_text) = schema::note_on_old(&mut connection, table).await? {
+        if let Some(note_text) = schema::note_on(&mut connection, schema::OLD, table).await? {
             // Without a note, or with one of another program, there is nothing to tell.
             if let Ok(note) = serde_json::from_str(&note_text) {
                 record(log, projection, note).await?;
@@ -46,7 +46,9 @@ pub(super) async fn finish(log: &Log, projections: &[ProjectionInfo]) -> Result<
             let mut transaction = connection.begin().await?;
             schema::lock(&mut transaction).await?;
             // Another one may have finished this, and switched again since.
-            if schema::note_on_old(&mut transaction, table).await?.as_ref() == Some(&note_text) {
+            if schema::note_on(&mut transaction, schema::OLD, table).await?.as_ref()
+                == Some(&note_text)
+            {
                 schema::drop_tables(&mut transaction, schema::OLD, &tables(&[*projection])).await?;
             }
             transaction.commit().await?;

@@ -33,7 +33,7 @@ pub struct Rebuild {
     pub(super) projections: Vec<ProjectionInfo>,
     pub(super) keeper: Keeper,
     threads: Threads,
-    /// The events that were left out when this process last looked, by projection.
+    /// The events that were left out when this was last looked at, by projection.
     known_skips: BTreeMap<&'static str, BTreeSet<Position>>,
 }
 
@@ -122,8 +122,7 @@ impl Rebuild {
     ) -> Result<Self, RebuildError> {
         let mut known_skips = BTreeMap::new();
         for projection in &projections {
-            let twin = Twin::new(connection, *projection).await?;
-            known_skips.insert(projection.name, twin.skipped);
+            known_skips.insert(projection.name, skips::known(connection, projection).await?);
         }
         let pool = log.pool().clone();
         Ok(Self {

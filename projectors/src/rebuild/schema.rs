@@ -126,6 +126,7 @@ pub(super) async fn exchange(
         statements.push_str(&format!(
             "ALTER TABLE {LIVE}.{table} SET SCHEMA {OLD};
              ALTER TABLE {NEXT}.{table} SET SCHEMA {LIVE};
+             COMMENT ON TABLE {LIVE}.{table} IS NULL;
              COMMENT ON TABLE {OLD}.{table} IS '{note}';"
         ));
     }
@@ -133,16 +134,28 @@ pub(super) async fn exchange(
     execute(transaction, statements).await
 }
 
-/// The note on a table that a switch has replaced; `None` when there is no such table.
-pub(super) async fn note_on_old(
+/// Leaves a note on a table of a rebuild, for whoever goes on with it.
+pub(super) async fn note_on_next(
+    transaction: &mut PgConnection,
+    table: &str,
+    note: &str,
+) -> sqlx::Result<()> {
+    let note = note.replace('\'', "''");
+    execute(transaction, format!("COMMENT ON TABLE {NEXT}.{table} IS '{note}'")).await
+}
+
+/// The note on a table of a rebuild or on one that a switch has replaced, empty when it has none; `None` when
+/// there is no such table.
+pub(super) async fn note_on(
     connection: &mut PgConnection,
+    schema: &str,
     table: &str,
 ) -> sqlx::Result<Option<String>> {
     sqlx::query_scalar(
         "SELECT coalesce(obj_description(oid, 'pg_class'), '') FROM pg_class
           WHERE oid = to_regclass($1)",
     )
-    .bind(format!("{OLD}.{table}"))
+    .bind(format!("{schema}.{table}"))
     .fetch_optional(connection)
     .await
 }

@@ -180,6 +180,14 @@ pub async fn replace(
             return Ok(false);
         }
         for statement in [
+            // What somebody wants tried again is still to be tried.
+            "UPDATE parked_events next SET retry_requested_at = shown.retry_requested_at
+               FROM (SELECT aggregate_type, aggregate_id, max(retry_requested_at) AS retry_requested_at
+                       FROM parked_events WHERE subscription = $1
+                      GROUP BY aggregate_type, aggregate_id) shown
+              WHERE next.subscription = $2 AND shown.retry_requested_at IS NOT NULL
+                AND next.aggregate_type = shown.aggregate_type
+                AND next.aggregate_id = shown.aggregate_id",
             "DELETE FROM parked_events WHERE subscription = $1 AND $1 <> $2",
             "UPDATE parked_events SET subscription = $1 WHERE subscription = $2",
         ] {

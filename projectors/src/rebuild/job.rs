@@ -35,6 +35,8 @@ pub struct Rebuild {
     threads: Threads,
     /// The events that were left out when this was last looked at, by projection.
     known_skips: BTreeMap<&'static str, BTreeSet<Position>>,
+    /// The longest that a reader can have waited for a try to switch.
+    pub(super) readers_waited: Duration,
 }
 
 /// What filling came to.
@@ -132,6 +134,7 @@ impl Rebuild {
             projections,
             threads: Threads::start()?,
             known_skips,
+            readers_waited: Duration::ZERO,
         })
     }
 

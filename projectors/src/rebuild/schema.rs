@@ -33,7 +33,7 @@ pub(super) async fn create_tables(
     Ok(())
 }
 
-/// Creates the tables of a rebuild anew, with the privileges of the live ones.
+/// Creates the tables of a rebuild anew, with the owners and the privileges of the live ones.
 pub(super) async fn create_next(
     transaction: &mut PgConnection,
     tables: &[&str],
@@ -43,6 +43,9 @@ pub(super) async fn create_next(
     create_tables(transaction, NEXT, tables).await?;
     for table in tables {
         for statement in grants(transaction, NEXT, table).await? {
+            execute(transaction, statement).await?;
+        }
+        for statement in owner(transaction, NEXT, table).await? {
             execute(transaction, statement).await?;
         }
     }
@@ -100,6 +103,17 @@ pub(super) async fn lock_live(
     execute(transaction, format!("LOCK TABLE {} IN {mode} MODE", names(LIVE, tables))).await
 }
 
+/// Locks live tables for oneself alone, or fails after `timeout`. They are locked one after the other, and
+/// `lock_timeout` is each one's.
+pub(super) async fn lock_live_within(
+    transaction: &mut PgConnection,
+    tables: &[&str],
+    timeout: &str,
+) -> sqlx::Result<()> {
+    let lock = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", names(LIVE, tables));
+    execute(transaction, format!("SET LOCAL statement_timeout = '{timeout}'; {lock}")).await
+}
+
 /// Locks live tables and those of a rebuild until the transaction ends.
 pub(super) async fn lock_both(
     transaction: &mut PgConnection,
@@ -115,12 +129,14 @@ pub(super) async fn lock_next(transaction: &mut PgConnection, table: &str) -> sq
     execute(transaction, format!("LOCK TABLE {NEXT}.{table} IN ACCESS EXCLUSIVE MODE")).await
 }
 
-/// Puts the tables of a rebuild in the place of the live ones, with a note on each of the old.
+/// Puts the tables of a rebuild in the place of the live ones, which are locked, with a note on each of the
+/// old.
 pub(super) async fn exchange(
     transaction: &mut PgConnection,
     tables: &[(&str, String)],
 ) -> sqlx::Result<()> {
-    let mut statements = String::new();
+    // What was only for the locks.
+    let mut statements = String::from("SET LOCAL statement_timeout = 0;");
     for (table, note) in tables {
         let note = note.replace('\'', "''");
         statements.push_str(&format!(
@@ -176,6 +192,27 @@ async fn grants(
                        CASE WHEN acl.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
            FROM pg_class c CROSS JOIN aclexplode(c.relacl) AS acl
           WHERE c.oid = $2::text::regclass AND acl.grantee <> c.relowner",
+    )
+    .bind(schema)
+    .bind(format!("{LIVE}.{table}"))
+    .fetch_all(connection)
+    .await
+}
+
+/// What makes another table that of the live one's owner, where that is not who rebuilds; to be done after
+/// the grants, which only an owner can make.
+async fn owner(
+    connection: &mut PgConnection,
+    schema: &str,
+    table: &str,
+) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar(
+        "SELECT format(statement, $1, c.relname, pg_get_userbyid(c.relowner))
+           FROM pg_class c
+          CROSS JOIN unnest(ARRAY['GRANT USAGE, CREATE ON SCHEMA %1$I TO %3$I',
+                                  'ALTER TABLE %1$I.%2$I OWNER TO %3$I']) WITH ORDINALITY AS s (statement, place)
+          WHERE c.oid = $2::text::regclass AND pg_get_userbyid(c.relowner) <> current_user
+          ORDER BY place",
     )
     .bind(schema)
     .bind(format!("{LIVE}.{table}"))

@@ -12,7 +12,7 @@ use crash_points::Point;
 use event_store::lease::{give_back, seize};
 use event_store::rebuilding::{self, Replacement};
 use event_store::{Held, Position};
-use sqlx::{Connection, Executor, PgConnection};
+use sqlx::{Connection, Executor, PgConnection, Postgres, Transaction};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
@@ -29,7 +29,7 @@ const ATTEMPT: Duration = Duration::from_secs(1);
 /// The term of the lease on them: more than an attempt, so that it lasts, and less than anybody minds, should
 /// this process die.
 const TERM: Duration = Duration::from_secs(2);
-/// For how long new readers may have to wait behind old ones, for nothing.
+/// For how long new readers may have to wait behind old ones, for nothing; that is for all tables together.
 const LOCK_TIMEOUT: &str = "50ms";
 /// For how long a process that is stopped in the middle of the one transaction keeps readers out, before the
 /// database ends it.
@@ -46,7 +46,7 @@ const MOST: i64 = 20_000;
 pub struct Switched {
     /// What is shown now, by projection.
     pub positions: Vec<(&'static str, Position)>,
-    /// The longest that a reader can have waited for it.
+    /// The longest that a reader can have waited for it at a time, tries that came to nothing included.
     pub readers_waited: Duration,
     /// For how long live rows stood still.
     pub live_waited: Duration,
@@ -71,7 +71,7 @@ impl Attempt<'_> {
 
 /// What one try to lock the tables came to.
 enum Try {
-    Switched(Duration),
+    Switched,
     /// Somebody has a lock.
     Busy,
     /// What was seized is not ours any more, or somebody decided to leave an event out.
@@ -126,8 +126,8 @@ impl Rebuild {
         }
         let attempt = Attempt { by, seized, versions, until: began + ATTEMPT };
         let outcome = self.while_it_stands_still(&attempt, connection).await;
-        if let Ok(Some((positions, readers_waited))) = outcome {
-            let live_waited = began.elapsed();
+        if let Ok(Some(positions)) = outcome {
+            let (readers_waited, live_waited) = (self.readers_waited, began.elapsed());
             return Ok(Some(Switched { positions, readers_waited, live_waited }));
         }
         // After a failure that connection is in an unknown state.
@@ -140,7 +140,7 @@ impl Rebuild {
         &mut self,
         attempt: &Attempt<'_>,
         connection: &mut PgConnection,
-    ) -> Result<Option<(Vec<(&'static str, Position)>, Duration)>, RebuildError> {
+    ) -> Result<Option<Vec<(&'static str, Position)>>, RebuildError> {
         let mut twins = self.twins(connection).await?;
         let targets: Vec<_> = attempt.seized.iter().map(|held| held.position).collect();
         if twins.iter().zip(&targets).any(|(twin, target)| target.0 - twin.position.0 > MOST) {
@@ -158,9 +158,9 @@ impl Rebuild {
         }
         while !attempt.is_over() {
             match self.try_once(attempt, &twins, connection).await? {
-                Try::Switched(took) => {
+                Try::Switched => {
                     let shown = twins.iter().map(|twin| (twin.projection.name, twin.position));
-                    return Ok(Some((shown.collect(), took)));
+                    return Ok(Some(shown.collect()));
                 }
                 Try::Busy => sleep(BREATH).await,
                 Try::Again => break,
@@ -170,22 +170,20 @@ impl Rebuild {
     }
 
     async fn try_once(
-        &self,
+        &mut self,
         attempt: &Attempt<'_>,
         twins: &[Twin],
         connection: &mut PgConnection,
     ) -> Result<Try, RebuildError> {
         match self.exchange(attempt, twins, connection).await {
-            Err(RebuildError::Database(error)) if crate::lease::is_lock_timeout(&error) => {
-                Ok(Try::Busy)
-            }
+            Err(RebuildError::Database(error)) if is_timeout(&error) => Ok(Try::Busy),
             outcome => outcome,
         }
     }
 
     /// The one transaction.
     async fn exchange(
-        &self,
+        &mut self,
         attempt: &Attempt<'_>,
         twins: &[Twin],
         connection: &mut PgConnection,
@@ -213,13 +211,24 @@ impl Rebuild {
         let notes = notes(attempt.by, &attempt.versions, twins)?;
         schema::create_schema(&mut transaction, schema::OLD).await?;
         let began = Instant::now();
-        schema::lock_live(&mut transaction, &tables(&self.projections), "ACCESS EXCLUSIVE").await?;
-        schema::exchange(&mut transaction, &notes).await?;
-        crash_points::reach(Point::SwitchBeforeCommit);
-        transaction.commit().await?;
-        let took = began.elapsed();
+        let moved = self.move_tables(transaction, &notes).await;
+        self.readers_waited = self.readers_waited.max(began.elapsed());
+        moved?;
         crash_points::reach(Point::SwitchAfterCommit);
-        Ok(Try::Switched(took))
+        Ok(Try::Switched)
+    }
+
+    /// What readers wait for.
+    async fn move_tables(
+        &self,
+        mut transaction: Transaction<'_, Postgres>,
+        notes: &[(&'static str, String)],
+    ) -> sqlx::Result<()> {
+        let tables = tables(&self.projections);
+        schema::lock_live_within(&mut transaction, &tables, LOCK_TIMEOUT).await?;
+        schema::exchange(&mut transaction, notes).await?;
+        crash_points::reach(Point::SwitchBeforeCommit);
+        transaction.commit().await
     }
 
     fn replacements(
@@ -242,6 +251,12 @@ impl Rebuild {
         let all = twins.iter().zip(seized).map(replacement).collect::<Option<_>>();
         all.ok_or(RebuildError::Moved)
     }
+}
+
+/// Whether a lock, or all of them, were not to be had in time.
+fn is_timeout(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    crate::lease::is_lock_timeout(error) || code.as_deref() == Some("57014")
 }
 
 /// By which versions of their rules the live rows were made, as far as that was noted.

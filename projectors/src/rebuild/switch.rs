@@ -92,20 +92,36 @@ impl Rebuild {
         finish(&self.log, &self.projections).await?;
         let mut connection = session(&self.pool, "public").await?;
         loop {
-            self.keeper.watch().during(self.catch_up(tell)).await?;
-            let tables = tables(&self.projections);
-            loop {
-                evict_vacuum(&mut connection, &tables).await?;
-                let Some(reader) = oldest(&mut connection, &tables).await? else { break };
-                tell(Progress::Waiting { pid: reader.pid, seconds: reader.seconds as i64 });
-                sleep(PAUSE).await;
+            let watch = self.keeper.watch();
+            if !watch.during(self.is_way_clear(&mut connection, tell)).await? {
+                continue;
             }
             if let Some(switched) = self.attempt(by, &mut connection).await? {
                 finish(&self.log, &self.projections).await?;
                 return Ok(switched);
             }
-            sleep(PAUSE).await;
+            watch.during(pause()).await?;
         }
+    }
+
+    /// Fills on, and looks whether somebody is in the way; if so, says it and waits for a moment.
+    async fn is_way_clear(
+        &mut self,
+        connection: &mut PgConnection,
+        tell: &mut Tell<'_>,
+    ) -> Result<bool, RebuildError> {
+        self.catch_up(tell).await?;
+        let tables = tables(&self.projections);
+        let mut reader = oldest(connection, &tables).await?;
+        // Not while somebody else is waited for: autovacuum would not get to work for so long.
+        if reader.is_none_or(|it| it.is_autovacuum) {
+            evict_vacuum(connection, &tables).await?;
+            reader = oldest(connection, &tables).await?;
+        }
+        let Some(reader) = reader else { return Ok(true) };
+        tell(Progress::Waiting { pid: reader.pid, seconds: reader.seconds as i64 });
+        pause().await?;
+        Ok(false)
     }
 
     /// `None` when there were too many readers, or too much to catch up with.
@@ -251,6 +267,11 @@ impl Rebuild {
         let all = twins.iter().zip(seized).map(replacement).collect::<Option<_>>();
         all.ok_or(RebuildError::Moved)
     }
+}
+
+async fn pause() -> Result<(), RebuildError> {
+    sleep(PAUSE).await;
+    Ok(())
 }
 
 /// Whether a lock, or all of them, were not to be had in time.

@@ -243,3 +243,29 @@ async fn what_a_resumed_rebuild_has_left_out_before_does_not_end_it() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_to_be_tried_again_is_still_to_be_after_a_switch() {
+    with_system(|system| async move {
+        let (poison, _) = refused(&system).await;
+        system.project().await;
+        let mut rebuild = system.begin(&[projection("workers")]).await.unwrap();
+        rebuild.fill(&mut |_| ()).await.unwrap();
+        let context = CommandContext::new(Actor::user("anna"), Uuid::now_v7());
+        event_store::retry_parked(&system.store, "projector.workers", poison, &context)
+            .await
+            .unwrap();
+        rebuild.switch(&by_anna(), &mut |_| ()).await.unwrap();
+        let requested: i64 = system
+            .value(
+                "SELECT count(*) FROM parked_events
+                  WHERE subscription = 'projector.workers' AND retry_requested_at IS NOT NULL",
+            )
+            .await;
+        assert_eq!(requested, 2);
+        system.execute("ALTER TABLE read_models.workers DROP CONSTRAINT poison").await;
+        no_parked(&system).await;
+        system.assert_what_the_log_says().await;
+    })
+    .await;
+}

@@ -180,13 +180,14 @@ async fn what_died_in_the_middle_of_a_switch_can_be_resumed_and_cancelled() {
             let read = "SELECT count(*) FROM read_models.workers";
             let _: i64 = sqlx::query_scalar(read).fetch_one(&mut *reader).await.unwrap();
             let switch = tokio::spawn(async move { rebuild.switch(&by_anna(), &mut |_| ()).await });
-            eventually("it holds the leases, or waits", async || {
-                let held: i64 = system
+            eventually("it holds the leases of what is shown", async || {
+                let seized: i64 = system
                     .value(
-                        "SELECT count(DISTINCT owner) FROM checkpoints WHERE leased_until > now()",
+                        "SELECT count(*) FROM checkpoints shown JOIN checkpoints next USING (owner)
+                          WHERE shown.name LIKE 'projector.%' AND next.name LIKE 'rebuild.%'",
                     )
                     .await;
-                held > 0
+                seized > 0
             })
             .await;
             switch.abort();

@@ -9,6 +9,7 @@ use sqlx::PgPool;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tracing::debug;
+use tracing::level_filters::LevelFilter;
 
 use crate::appender::{Appender, Waiting};
 use uuid::Uuid;
@@ -105,7 +106,7 @@ impl Log {
     /// See [`AppendError`]; only `OutcomeUnknown` leaves open whether it was written.
     pub async fn append(&self, commit: Commit) -> Result<Appended, AppendError> {
         let (done, outcome) = oneshot::channel();
-        let told = tracing::enabled!(tracing::Level::DEBUG).then(|| Told::of(&commit));
+        let told = (LevelFilter::current() >= LevelFilter::DEBUG).then(|| Told::of(&commit));
         self.appends
             .send(Waiting { commit, since: Instant::now(), done })
             .await

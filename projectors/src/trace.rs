@@ -3,7 +3,8 @@
 
 use event_store::RecordedEvent;
 use serde::Deserialize;
-use tracing::{Level, debug, enabled};
+use tracing::debug;
+use tracing::level_filters::LevelFilter;
 use uuid::Uuid;
 
 #[derive(Deserialize)]
@@ -13,7 +14,7 @@ struct Correlation {
 
 /// Tells of each event what became of it, if anybody listens.
 pub(crate) fn became<'e>(what: &'static str, events: impl IntoIterator<Item = &'e RecordedEvent>) {
-    if !enabled!(Level::DEBUG) {
+    if LevelFilter::current() < LevelFilter::DEBUG {
         return;
     }
     for event in events {

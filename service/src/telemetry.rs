@@ -44,7 +44,9 @@ pub fn init(config: &LogConfig) -> Result<(), TryInitError> {
     } else {
         fmt::layer().with_ansi(io::stderr().is_terminal()).with_writer(io::stderr).boxed()
     };
-    tracing_subscriber::registry().with(lines.with_filter(filter(config.level))).try_init()?;
+    // One filter for all, and not one for the layer: of those, the answer to a library that only asked
+    // whether it may speak is taken for one about the next event, which is lost then.
+    tracing_subscriber::registry().with(lines).with(filter(config.level)).try_init()?;
     std::panic::set_hook(Box::new(log_panic));
     Ok(())
 }

@@ -12,6 +12,7 @@
 //! migrations       as an operator sees them
 //! operator_verbs   projections and dead letters, as an operator and a script see them
 //! rebuild_live/    rebuilds of a system in use
+//! followed         one command by its id, through the logs of all processes
 //! replicas/        several status processors, killed and paused again and again
 //! settings         malformed ones
 //! agent/           the agent on a game host: its life, its game servers, its commands
@@ -30,6 +31,7 @@ mod bad_messages;
 mod broker_killed;
 mod crash_points;
 mod database_away;
+mod followed;
 mod migrations;
 mod operator_verbs;
 mod rebuild_live;

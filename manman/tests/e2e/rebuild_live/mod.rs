@@ -2,7 +2,11 @@
 
 mod readers;
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use tokio::time::interval;
+use tokio_util::sync::CancellationToken;
 
 use self::readers::Readers;
 use crate::support::{
@@ -45,10 +49,23 @@ async fn left(system: &System) -> i64 {
         .await
 }
 
+/// Reports a worker's status all the time; returns how often.
+async fn report_until(is_over: CancellationToken, worker: V1Worker) -> u64 {
+    let mut reports = 0;
+    let mut pace = interval(Duration::from_millis(10));
+    while is_over.run_until_cancelled(pace.tick()).await.is_some() {
+        worker.report("RUNNING").await;
+        reports += 1;
+    }
+    reports
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rebuild_during_live_traffic_fails_no_read_and_finds_no_difference() {
     let (system, environment, worker) = in_use().await;
     let readers = Readers::start(&system, worker.id);
+    let is_over = CancellationToken::new();
+    let traffic = tokio::spawn(report_until(is_over.clone(), worker));
     let mut switches = Vec::new();
     for _ in 0..3 {
         let arguments = ["rebuild", "--all", "--json", "--actor", "anna", "--reason", "to see it"];
@@ -61,9 +78,9 @@ async fn a_rebuild_during_live_traffic_fails_no_read_and_finds_no_difference() {
                 && rebuilt["projections"].as_array().unwrap().len() == 4
         );
         switches.push(rebuilt["switch_seconds"].as_f64().unwrap());
-        // Somebody writes all the time.
-        worker.report("RUNNING").await;
     }
+    is_over.cancel();
+    assert!(traffic.await.unwrap() > 0);
     let reads = readers.stop().await;
     assert!(reads > 0);
     println!("{reads} reads, none failed; switches took {switches:?} s");

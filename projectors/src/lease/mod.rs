@@ -5,6 +5,7 @@
 //! writes.
 
 mod decide;
+mod held;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use self::decide::Balance;
+pub(crate) use self::held::Lease;
 use crate::insight::Insight;
 
 /// Between two looks; several fit into the term of a lease.

@@ -2,14 +2,13 @@
 
 use std::collections::HashSet;
 
-use ::metrics::counter;
 use event_store::parking::{self, Stream, ToPark};
 use event_store::{Epoch, Position, RecordedEvent};
 use sqlx::{Connection, PgConnection};
 
 use super::{Projection, apply_carefully};
 use crate::decoded::{Read, decode_all, recorded};
-use crate::metrics::PROJECTION_PROCESSED;
+use crate::lease::Lease;
 use crate::subscription::{Step, SubscriptionError};
 use crate::trace;
 
@@ -23,77 +22,37 @@ pub(super) struct Held {
     pub(super) projection: Box<dyn Projection>,
     pub(super) name: String,
     pub(super) lease: Option<Lease>,
-}
-
-#[derive(Debug)]
-pub(super) struct Lease {
-    pub(super) epoch: Epoch,
-    pub(super) done: Position,
-    /// The streams whose events are parked.
-    pub(super) parked: HashSet<Stream>,
-    /// Those of which somebody wants them tried again.
-    pub(super) to_retry: Vec<Stream>,
     /// Up to here each stream is written alone, to find out which one the database refuses.
     pub(super) careful_until: Position,
 }
 
 impl Held {
     pub(super) fn new(projection: Box<dyn Projection>) -> Self {
-        Self { name: projection.info().checkpoint(), projection, lease: None }
-    }
-}
-
-pub(super) async fn look_up(
-    connection: &mut PgConnection,
-    name: &str,
-    replica: &str,
-) -> sqlx::Result<Option<Lease>> {
-    let Some(held) = event_store::held(connection, name, replica).await? else { return Ok(None) };
-    Ok(Some(Lease {
-        epoch: held.epoch,
-        done: held.position,
-        parked: parking::parked_streams(connection, name).await?,
-        to_retry: parking::streams_to_retry(connection, name).await?,
-        careful_until: Position(0),
-    }))
-}
-
-impl Lease {
-    /// Whether it has something to do that others that stand where it stands do not have to do.
-    pub(super) fn is_special(&self) -> bool {
-        self.careful_until > self.done || !self.to_retry.is_empty()
+        Self {
+            name: projection.info().checkpoint(),
+            projection,
+            lease: None,
+            careful_until: Position(0),
+        }
     }
 }
 
 impl Held {
+    /// Whether it has something to do that others that stand where it stands do not have to do.
     pub(super) fn is_special(&self) -> bool {
-        self.lease.as_ref().is_some_and(Lease::is_special)
+        let is_special =
+            |lease: &Lease| self.careful_until > lease.done || !lease.to_retry.is_empty();
+        self.lease.as_ref().is_some_and(is_special)
     }
 
     pub(super) fn epoch(&self) -> Option<(&str, Epoch)> {
         self.lease.as_ref().map(|lease| (self.name.as_str(), lease.epoch))
     }
 
-    pub(super) fn be_careful_until(&mut self, position: Position) {
-        if let Some(lease) = &mut self.lease {
-            lease.careful_until = position;
-        }
-    }
-
     /// The transaction that moved the checkpoint is committed.
     pub(super) fn moved(&mut self, to: Position, parked: Vec<ToPark>) {
-        let label = self.projection.info().name;
         if let Some(lease) = &mut self.lease {
-            let events = u64::try_from(to.0 - lease.done.0).unwrap_or_default();
-            counter!(PROJECTION_PROCESSED, "projection" => label).increment(events);
-            lease.done = to;
-            for event in parked {
-                if let Some(error) = &event.error {
-                    let (position, entity) = (event.position.0, &event.stream);
-                    tracing::error!(projection = label, position, ?entity, error, "event parked");
-                }
-                lease.parked.insert(event.stream);
-            }
+            lease.moved(self.projection.info().name, to, parked);
         }
     }
 }
@@ -104,7 +63,9 @@ pub(super) async fn alone(
     limit: i64,
     connection: &mut PgConnection,
 ) -> Result<Step, SubscriptionError> {
-    let Held { projection, name, lease: Some(lease) } = held else { return Ok(Step::StandBy) };
+    let Held { projection, name, lease: Some(lease), careful_until } = held else {
+        return Ok(Step::StandBy);
+    };
     let (epoch, from) = (lease.epoch, lease.done);
     if let Some(stream) = lease.to_retry.first().cloned() {
         let mut transaction = connection.begin().await?;
@@ -119,7 +80,7 @@ pub(super) async fn alone(
         }
         return Ok(Step::WorkedWithMore(from));
     }
-    let limit = CAREFUL_BATCH.min(limit).min(lease.careful_until.0 - from.0);
+    let limit = CAREFUL_BATCH.min(limit).min(careful_until.0 - from.0);
     let events: Vec<Read> = decode_all(event_store::read_after(connection, from, limit).await?);
     let Some(last) = events.last().map(|read| recorded(read).position) else {
         return Ok(Step::Idle(from));

@@ -7,10 +7,10 @@ use sqlx::{Connection, PgConnection, PgPool};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::held::{Held, alone, look_up};
+use super::held::{Held, alone};
 use super::{Known, PROJECTIONS, all, fold};
 use crate::decoded::{decode_all, recorded};
-use crate::lease::{Keeper, Shared};
+use crate::lease::{Keeper, Lease, Shared};
 use crate::poison;
 use crate::rebuild::rebuild_outdated;
 use crate::session::connect;
@@ -119,7 +119,9 @@ impl Runner {
                 held.lease = None;
             }
             if epoch.is_some() && held.lease.is_none() {
-                held.lease = look_up(connection, &held.name, &self.keeper.replica.name).await?;
+                let replica = &self.keeper.replica.name;
+                held.lease = Lease::look_up(connection, &held.name, replica).await?;
+                held.careful_until = Position(0);
             }
         }
         Ok(())
@@ -128,7 +130,7 @@ impl Runner {
     /// Of several groups each has its turn, so that one that has far to go does not hold up the others.
     fn next_group(&mut self) -> Option<Group> {
         let standing =
-            |held: &Held| held.lease.as_ref().map(|lease| (lease.done, lease.is_special()));
+            |held: &Held| held.lease.as_ref().map(|lease| (lease.done, held.is_special()));
         let mut groups: Vec<_> = self.projections.iter().filter_map(standing).collect();
         groups.sort_unstable();
         groups.dedup();
@@ -204,7 +206,7 @@ impl Runner {
                         error = poison::in_words(&error),
                         "rows were refused; the batch is done again, stream by stream"
                     );
-                    held.be_careful_until(last);
+                    held.careful_until = last;
                     return Ok(Step::WorkedWithMore(group.from));
                 }
                 Err(error) => return Err(error.into()),

@@ -2,17 +2,17 @@
 
 use std::collections::HashSet;
 
-use ::metrics::{counter, gauge};
+use ::metrics::gauge;
 use crash_points::Point;
+use event_store::Position;
 use event_store::parking::{self, Stream, ToPark};
-use event_store::{Epoch, Position};
 use sqlx::{Connection, PgConnection, PgPool};
 
 use super::CHECKPOINT;
 use super::publish::Outbox;
 use crate::decoded::{Decoded, Read, decode_all, recorded};
-use crate::lease::Keeper;
-use crate::metrics::{PROJECTION_PROCESSED, RELAY_CHECKPOINT};
+use crate::lease::{Keeper, Lease};
+use crate::metrics::RELAY_CHECKPOINT;
 use crate::session::connect;
 use crate::subscription::{Step, Subscription, SubscriptionError};
 use crate::trace;
@@ -26,13 +26,6 @@ pub(super) struct Runner {
     keeper: Keeper,
     outbox: Outbox,
     lease: Option<Lease>,
-}
-
-struct Lease {
-    epoch: Epoch,
-    done: Position,
-    parked: HashSet<Stream>,
-    to_retry: Vec<Stream>,
 }
 
 impl Runner {
@@ -79,15 +72,7 @@ impl Runner {
             return Ok(known);
         }
         let replica = &self.keeper.replica.name;
-        let Some(held) = event_store::held(connection, CHECKPOINT, replica).await? else {
-            return Ok(None);
-        };
-        Ok(Some(Lease {
-            epoch: held.epoch,
-            done: held.position,
-            parked: parking::parked_streams(connection, CHECKPOINT).await?,
-            to_retry: parking::streams_to_retry(connection, CHECKPOINT).await?,
-        }))
+        Lease::look_up(connection, CHECKPOINT, replica).await
     }
 
     async fn work(
@@ -124,16 +109,8 @@ impl Runner {
         parking::park(&mut transaction, CHECKPOINT, &to_park).await?;
         transaction.commit().await?;
         gauge!(RELAY_CHECKPOINT).set(last.0 as f64);
-        counter!(PROJECTION_PROCESSED, "projection" => CHECKPOINT).increment(events.len() as u64);
         trace::became("published", told.iter().map(|event| &event.recorded));
-        for event in to_park {
-            if let Some(error) = &event.error {
-                let (position, entity) = (event.position.0, &event.stream);
-                tracing::error!(position, ?entity, error, "event parked by the relay");
-            }
-            lease.parked.insert(event.stream);
-        }
-        lease.done = last;
+        lease.moved(CHECKPOINT, last, to_park);
         self.lease = Some(lease);
         self.outbox.clean_up(&told).await;
         let is_full = i64::try_from(events.len()).is_ok_and(|read| read == BATCH);
